@@ -1,0 +1,2 @@
+// Package cas keeps checked bytes once.
+package cas

@@ -1,0 +1,2 @@
+// Package lock is the format of opkg.lock.
+package lock

@@ -1,0 +1,93 @@
+package manifest
+
+import "github.com/openpackage/opkg/ident"
+
+// Manifest is one openpackage.yml.
+type Manifest struct {
+	File        string // as given to Parse: for messages
+	Name        ident.Name
+	Version     ident.Version // zero: unversioned
+	Description string
+	Keywords    []string
+	License     string
+	Homepage    string
+	Repository  string
+
+	Dependencies    []Dependency // in the order of the file
+	DevDependencies []Dependency
+	Overrides       []Override // in the order of the file
+	Warnings        []Warning
+}
+
+// Position is a place in a file; both count from 1.
+type Position struct{ Line, Column int }
+
+// Dependency is one entry of dependencies or dev-dependencies. Exactly one of these holds:
+// a registry dependency (Git == "" and Path == ""), a git dependency (Git != ""), a directory (Path != "").
+type Dependency struct {
+	Name     ident.Name
+	Range    ident.Range // registry dependency, or which semver tag of Git
+	HasRange bool        // a range was written
+	Registry string      // alias, or ""
+	Git      string      // canonical git URL
+	Ref      string      // tag, branch or commit
+	Base     string      // sub-directory of Git, slash-separated
+	Path     string      // a directory, slash-separated, as written
+	Dev      bool
+	Pos      Position
+}
+
+// Override settles what a transitive conflict may not.
+type Override struct {
+	Name  ident.Name
+	Range ident.Range
+	Pos   Position
+}
+
+// Warning is something readable that ought to be written otherwise.
+type Warning struct {
+	Pos  Position
+	Text string
+	Hint string
+}
+
+// Error is a fault of a file, with its place.
+type Error struct {
+	File         string
+	Line, Column int // 0: the whole file
+	Msg          string
+	HintText     string
+}
+
+func (e *Error) Error() string { panic("stub") }
+
+// Hint says what to do, or "".
+func (e *Error) Hint() string { return e.HintText }
+
+// Parse reads the openpackage.yml of a workspace (the root). The error is an *Error.
+func Parse(file string, data []byte) (*Manifest, error) { panic("stub") }
+
+// ParsePackage reads the openpackage.yml of a package that came from elsewhere: the name is
+// required, and dependencies that would reach into the machine (a local git path) are refused.
+// Directory dependencies and dev-dependencies of a package are read and ignored by callers.
+func ParsePackage(file string, data []byte) (*Manifest, error) { panic("stub") }
+
+// Add returns data with deps added, or their entries replaced where the name is there already, every
+// other byte untouched. In a Dependency to write, HasRange tells whether to write version:.
+func Add(file string, data []byte, deps ...Dependency) ([]byte, error) { panic("stub") }
+
+// Remove returns data without the entries of names, in both lists; missing reports names not there.
+func Remove(file string, data []byte, names ...ident.Name) (out []byte, missing []ident.Name, err error) {
+	panic("stub")
+}
+
+// IndexEntry is what opkg writes for one package into openpackage.index.yml.
+type IndexEntry struct {
+	Name    ident.Name
+	Path    string // ~/.openpackage/registry/<name>/<version>/
+	Version string
+}
+
+// UpdateIndex returns the text of .openpackage/openpackage.index.yml with path and version of each
+// entry set, and everything else byte for byte as it was. data is nil when there is no file yet.
+func UpdateIndex(file string, data []byte, entries []IndexEntry) ([]byte, error) { panic("stub") }

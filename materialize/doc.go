@@ -1,0 +1,2 @@
+// Package materialize makes a directory equal a lock.
+package materialize

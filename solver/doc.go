@@ -1,0 +1,2 @@
+// Package solver chooses one version for each package.
+package solver
