@@ -1,0 +1,184 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/ops"
+)
+
+func initCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [NAME]",
+		Short: "make a new openpackage.yml",
+		Args:  args(0, 1, "at most one name"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			w, err := a.world()
+			if err != nil {
+				return err
+			}
+			name := ""
+			if len(given) > 0 {
+				name = given[0]
+			}
+			path, err := w.Init(name)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(map[string]string{"manifest": path})
+				return nil
+			}
+			a.note("made %s", a.home(path))
+			return nil
+		},
+	}
+}
+
+func addCmd(a *app) *cobra.Command {
+	var opt ops.AddOptions
+	cmd := &cobra.Command{
+		Use:   "add [ALIAS/]NAME[@RANGE]...",
+		Short: "add packages to openpackage.yml, lock and sync",
+		Args:  args(1, -1, "at least one package"),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			return a.add(cmd, given, opt)
+		},
+	}
+	addFlags(cmd, &opt)
+	return cmd
+}
+
+func addFlags(cmd *cobra.Command, opt *ops.AddOptions) {
+	f := cmd.Flags()
+	f.BoolVar(&opt.Dev, "dev", false, "add to dev-dependencies")
+	f.BoolVar(&opt.NoSync, "no-sync", false, "edit openpackage.yml and opkg.lock; install nothing")
+	f.BoolVar(&opt.NoLock, "no-lock", false, "edit openpackage.yml alone")
+}
+
+func (a *app) add(cmd *cobra.Command, given []string, opt ops.AddOptions) error {
+	w, err := a.world()
+	if err != nil {
+		return err
+	}
+	var specs []ops.Spec
+	for _, s := range given {
+		spec, err := ops.ParseSpec(s)
+		if err != nil {
+			return err
+		}
+		specs = append(specs, spec)
+	}
+	res, err := w.Add(cmd.Context(), specs, opt)
+	if err != nil {
+		return err
+	}
+	return a.renderAdd(res, opt)
+}
+
+func (a *app) renderAdd(res *ops.AddResult, opt ops.AddOptions) error {
+	if a.json {
+		type added struct {
+			Name     string `json:"name"`
+			Range    string `json:"range"`
+			Registry string `json:"registry,omitempty"`
+		}
+		out := struct {
+			Manifest string       `json:"manifest"`
+			Added    []added      `json:"added"`
+			Changes  []changeJSON `json:"lockChanges"`
+			Sync     any          `json:"sync,omitempty"`
+		}{Manifest: res.Manifest, Added: []added{}}
+		for _, d := range res.Added {
+			out.Added = append(out.Added, added{string(d.Name), d.Range, d.Alias})
+		}
+		if res.Lock != nil {
+			out.Changes = changesJSON(res.Lock.Changes)
+		}
+		if res.Sync != nil {
+			out.Sync = syncJSON(res.Sync, opt.Sync)
+		}
+		a.printJSON(out)
+		return nil
+	}
+	for _, d := range res.Added {
+		a.note("%s: %s %s", a.home(res.Manifest), d.Name, d.Range)
+	}
+	if res.Lock != nil {
+		a.renderChanges(res.Lock)
+	}
+	if res.Sync != nil {
+		a.renderSync(res.Sync, opt.Sync)
+	}
+	return nil
+}
+
+func removeCmd(a *app) *cobra.Command {
+	var opt ops.AddOptions
+	cmd := &cobra.Command{
+		Use:   "remove NAME...",
+		Short: "remove packages from openpackage.yml, lock and sync",
+		Args:  args(1, -1, "at least one name"),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			w, err := a.world()
+			if err != nil {
+				return err
+			}
+			var names []ident.Name
+			for _, s := range given {
+				n, err := ident.ParseName(s)
+				if err != nil {
+					return &ops.SpecError{Input: s, Err: err}
+				}
+				names = append(names, n)
+			}
+			res, err := w.Remove(cmd.Context(), names, opt)
+			if err != nil {
+				return err
+			}
+			return a.renderAdd(res, opt)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&opt.NoSync, "no-sync", false, "edit openpackage.yml and opkg.lock; install nothing")
+	f.BoolVar(&opt.NoLock, "no-lock", false, "edit openpackage.yml alone")
+	return cmd
+}
+
+func installCmd(a *app) *cobra.Command {
+	var opt ops.AddOptions
+	cmd := &cobra.Command{
+		Use:   "install [[ALIAS/]NAME[@RANGE]...]",
+		Short: "install what openpackage.yml asks for, or add packages to it",
+		Long: `Install without an argument locks if the lock is stale, then syncs. With arguments it is opkg add.
+
+    opkg install myorg/my-pkg@1.0.0
+
+adds my-pkg 1.0.0 from the registry configured as myorg.`,
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return a.add(cmd, given, opt)
+			}
+			w, err := a.world()
+			if err != nil {
+				return err
+			}
+			res, err := w.Sync(cmd.Context(), opt.Sync)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(syncJSON(res, opt.Sync))
+				return nil
+			}
+			if res.Lock != nil {
+				a.renderChanges(res.Lock)
+			}
+			a.renderSync(res, opt.Sync)
+			return nil
+		},
+	}
+	addFlags(cmd, &opt)
+	syncFlags(cmd, &opt.Sync)
+	return cmd
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/openpackage/opkg/internal/ops"
+)
+
+// app is one invocation: where it reads and writes, and the global flags.
+type app struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	start  time.Time
+
+	dir        string
+	offline    bool
+	json       bool
+	quiet      bool
+	verbose    bool
+	noProgress bool
+	color      string
+
+	progress *progress
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, start: time.Now()}
+}
+
+// world gathers what an operation may know of the machine. Nothing below cmd/opkg reads the environment.
+func (a *app) world() (*ops.World, error) {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the current directory: %w", err)
+	}
+	dir := cwd
+	if a.dir != "" {
+		dir = a.dir
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(cwd, dir)
+		}
+		fi, err := os.Stat(dir)
+		if err != nil {
+			return nil, usagef("-C %s: %v", a.dir, errors.Unwrap(err))
+		}
+		if !fi.IsDir() {
+			return nil, usagef("-C %s: it is not a directory", a.dir)
+		}
+	}
+	home, homeErr := os.UserHomeDir()
+	opkgHome := os.Getenv("OPKG_HOME")
+	switch {
+	case opkgHome == "" && homeErr != nil:
+		return nil, &hinted{errors.New("there is no home directory"), "set HOME, or OPKG_HOME to a directory for opkg's files"}
+	case opkgHome == "":
+		opkgHome = filepath.Join(home, ".openpackage")
+	case !filepath.IsAbs(opkgHome):
+		return nil, usagef("OPKG_HOME is %q, not an absolute path", opkgHome)
+	}
+	return &ops.World{
+		Dir:      filepath.Clean(dir),
+		Home:     home,
+		OPKGHome: filepath.Clean(opkgHome),
+		Env:      os.Getenv,
+		CI:       isCI(os.Getenv("CI")),
+		Offline:  a.offline,
+		Observer: a.observe,
+		Now:      time.Now,
+		Agent:    "opkg/" + version(),
+	}, nil
+}
+
+// isCI reads the variable that all CI systems set; "false" and "0" are how people switch it off.
+func isCI(v string) bool { return v != "" && v != "false" && v != "0" }
+
+// home shortens a path below the user's home directory.
+func (a *app) home(path string) string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return path
+	}
+	if rel, ok := strings.CutPrefix(path, home+string(filepath.Separator)); ok {
+		return "~" + string(filepath.Separator) + rel
+	}
+	return path
+}
+
+// terminal reports whether w is a terminal, and its width in columns.
+func terminal(w io.Writer) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	return width, err == nil
+}
+
+// note prints one line for people, unless -q.
+func (a *app) note(format string, args ...any) {
+	if a.quiet {
+		return
+	}
+	a.progress.clear()
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// finish ends the progress line, if there is one.
+func (a *app) finish() { a.progress.clear() }

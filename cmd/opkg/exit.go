@@ -1,0 +1,155 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/config"
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/auth"
+	"github.com/openpackage/opkg/internal/ops"
+	"github.com/openpackage/opkg/lock"
+	"github.com/openpackage/opkg/manifest"
+	"github.com/openpackage/opkg/registry"
+	"github.com/openpackage/opkg/solver"
+	"github.com/openpackage/opkg/sources"
+)
+
+// An exitRule says which errors end with which status. Help, docs and tests read the same table.
+type exitRule struct {
+	status  int
+	name    string // for --json
+	meaning string
+	matches func(error) bool
+}
+
+// exitRules are tried in order: the first that matches an error decides.
+var exitRules = []exitRule{
+	{130, "interrupted", "interrupted", is(errInterrupted)},
+	{2, "usage", "wrong use, or a malformed file of yours (manifest, config, lock)", anyOf(
+		as[*usageError], as[*ops.SpecError], as[*ops.NoWorkspaceError], as[*ops.ExistsError], as[*ops.AliasError], as[*ops.NotRequiredError],
+		as[*ops.LocalError], as[*manifest.Error], as[*config.Error], as[*lock.Error])},
+	{3, "stale", "the lock is missing, stale or not closed", anyOf(as[*lock.StaleError], as[*lock.NotClosedError], as[*ops.NoLockError])},
+	{4, "no-solution", "no set of versions satisfies all requirements", as[*solver.NoSolutionError]},
+	{5, "integrity", "something is not what was promised: checksum, tree, unsafe archive, malformed registry data, source not allowed", anyOf(
+		as[*ident.MismatchError], as[*archive.UnsafeError], as[*registry.Error], as[*sources.NotAllowedError])},
+	{6, "not-found", "no registry has it", as[*sources.NotFoundError]},
+	{7, "unreachable", "a registry cannot be reached, or TLS failed", anyOf(as[*sources.UnavailableError], as[*ops.OfflineError])},
+	{8, "unauthorized", "a registry refuses the credentials, or wants some", as[*auth.Error]},
+	{9, "busy", "another opkg holds the store", as[*cas.BusyError]},
+	{1, "failure", "any other failure", func(error) bool { return true }},
+}
+
+func as[T error](err error) bool {
+	var t T
+	return errors.As(err, &t)
+}
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func anyOf(rules ...func(error) bool) func(error) bool {
+	return func(err error) bool {
+		for _, r := range rules {
+			if r(err) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// ruleFor finds the rule of an error.
+func ruleFor(err error) exitRule {
+	for _, r := range exitRules {
+		if r.matches(err) {
+			return r
+		}
+	}
+	panic("the last rule matches everything")
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// usageError is wrong use of the command line.
+type usageError struct {
+	msg  string
+	hint string
+}
+
+func (e *usageError) Error() string { return e.msg }
+func (e *usageError) Hint() string  { return e.hint }
+
+func usagef(format string, args ...any) error {
+	return &usageError{msg: fmt.Sprintf(format, args...), hint: "opkg help shows how it is used"}
+}
+
+// hinted adds a hint to an error.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Hint() string  { return e.hint }
+func (e *hinted) Unwrap() error { return e.error }
+
+// hintsOf collects what an error advises: one Hint, or several Hints.
+func hintsOf(err error) []string {
+	var many interface{ Hints() []string }
+	if errors.As(err, &many) {
+		return many.Hints()
+	}
+	var one interface{ Hint() string }
+	if errors.As(err, &one) && one.Hint() != "" {
+		return []string{one.Hint()}
+	}
+	return nil
+}
+
+// report prints an error in the one form that opkg's errors have, and returns the exit status.
+func (a *app) report(err error) int {
+	if err == nil {
+		return 0
+	}
+	rule := ruleFor(err)
+	if a.json {
+		a.printJSON(map[string]any{"error": errorJSON(err, rule)})
+	}
+	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), indentAfterFirst(err.Error()))
+	for _, hint := range hintsOf(err) {
+		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), indentAfterFirst(hint))
+	}
+	return rule.status
+}
+
+func errorJSON(err error, rule exitRule) map[string]any {
+	out := map[string]any{"status": rule.status, "kind": rule.name, "message": err.Error()}
+	if hints := hintsOf(err); len(hints) > 0 {
+		out["hints"] = hints
+	}
+	var none *solver.NoSolutionError
+	if errors.As(err, &none) {
+		out["proof"] = none
+	}
+	return out
+}
+
+// indentAfterFirst sets off the further lines of a long message.
+func indentAfterFirst(s string) string {
+	return strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ")
+}
+
+// printJSON writes one JSON document to stdout.
+func (a *app) printJSON(v any) {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		fmt.Fprintf(a.stderr, "opkg: error: write JSON: %v\n", err)
+	}
+}

@@ -1,0 +1,34 @@
+// Command opkg installs coding-agent configuration from registries that a team hosts itself, reproducibly.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is one invocation of opkg; it returns the exit status. The first interrupt ends the work in
+// order, the second at once.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop()
+	}()
+	a := newApp(stdin, stdout, stderr)
+	cmd := newRoot(a)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(ctx)
+	a.finish()
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted
+	}
+	return a.report(err)
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// version is what the build knows of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "devel"
+	}
+	return strings.Trim(info.Main.Version, "()")
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "opkg",
+		Short: "install coding-agent configuration from your own registries, reproducibly",
+		Long: `opkg installs packages of coding-agent configuration (rules, commands, agents, skills, MCP settings)
+from registries that a team hosts itself.
+
+openpackage.yml says what a workspace wants; opkg lock solves that and writes opkg.lock; opkg sync
+brings exactly those bytes to a machine.`,
+		Version:           version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetVersionTemplate("opkg {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{msg: err.Error(), hint: fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
+	})
+	f := root.PersistentFlags()
+	f.StringVarP(&a.dir, "directory", "C", "", "work as if started in `DIR`")
+	f.BoolVar(&a.offline, "offline", false, "make no request: use the store and cached indexes alone")
+	f.BoolVar(&a.json, "json", false, "print the result as JSON on stdout")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and warnings alone")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "print every request")
+	f.BoolVar(&a.noProgress, "no-progress", false, "print no progress line")
+	f.StringVar(&a.color, "color", "auto", "colour the output: auto, always or never")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		switch a.color {
+		case "auto", "always", "never":
+			return nil
+		}
+		return usagef("--color is %q, not auto, always or never", a.color)
+	}
+	root.AddCommand(
+		initCmd(a), addCmd(a), removeCmd(a), installCmd(a), lockCmd(a), syncCmd(a), listCmd(a),
+		registryCmd(a), loginCmd(a), logoutCmd(a), configCmd(a), exitStatusTopic(),
+	)
+	return root
+}
+
+// unknownCommand says which command was perhaps meant.
+func unknownCommand(root *cobra.Command, name string) error {
+	hint := "opkg help lists the commands"
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean opkg " + strings.Join(near, " or opkg ") + "?"
+	}
+	return &usageError{msg: fmt.Sprintf("%s has no command %q", root.CommandPath(), name), hint: hint}
+}
+
+// args checks how many arguments a command takes; most < 0 is no bound.
+func args(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		switch {
+		case len(given) < least:
+			return &usageError{msg: fmt.Sprintf("%s needs %s", cmd.CommandPath(), what), hint: "usage: " + cmd.UseLine()}
+		case most >= 0 && len(given) > most:
+			return &usageError{msg: fmt.Sprintf("%s takes %s, not %q too", cmd.CommandPath(), what, given[most]), hint: "usage: " + cmd.UseLine()}
+		}
+		return nil
+	}
+}
+
+// exitStatusTopic is "opkg help exit-status", written from the table that decides.
+func exitStatusTopic() *cobra.Command {
+	var b strings.Builder
+	b.WriteString("What the exit status of opkg means:\n\n    0  done\n")
+	for status := 1; status <= 130; status++ {
+		for _, r := range exitRules {
+			if r.status == status {
+				fmt.Fprintf(&b, "%5d  %s\n", r.status, r.meaning)
+			}
+		}
+	}
+	return &cobra.Command{Use: "exit-status", Short: "what the exit status means", Long: b.String()}
+}

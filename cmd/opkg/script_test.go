@@ -1,0 +1,373 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/ops"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"opkg": main})
+}
+
+var update = os.Getenv("OPKG_UPDATE") != ""
+
+// TestScripts runs the promises of testdata/script, one a file. OPKG_UPDATE=1 rewrites their cmp'd files.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup:               setupScript,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": cmdRegistry,
+			"publish":  cmdPublish,
+			"corrupt":  cmdCorrupt,
+			"fault":    cmdFault,
+			"samefile": cmdSameFile,
+			"status":   cmdStatus,
+			"sed":      cmdSed,
+			"snapshot": cmdSnapshot,
+			"requests": cmdRequests,
+		},
+	})
+}
+
+// setupScript gives each script a home, a workspace and nothing else of this machine.
+func setupScript(env *testscript.Env) error {
+	home := filepath.Join(env.WorkDir, "home")
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return err
+	}
+	env.Setenv("HOME", home)
+	env.Setenv("USERPROFILE", home)
+	env.Setenv("OPKG_HOME", "")
+	env.Setenv("CI", "")
+	env.Setenv("NO_COLOR", "1")
+	env.Setenv("INSTALLED", filepath.Join(home, ".openpackage", "registry"))
+	env.Setenv("STORE", filepath.Join(home, ".openpackage", "store", "v1"))
+	env.Values[serversKey{}] = map[string]*server{}
+	return nil
+}
+
+type serversKey struct{}
+
+func servers(ts *testscript.TestScript) map[string]*server {
+	return ts.Value(serversKey{}).(map[string]*server)
+}
+
+// server is one registry over HTTP, with faults to order and a log of requests.
+type server struct {
+	http *httptest.Server
+	dir  string
+
+	mu     sync.Mutex
+	log    []string // "GET /path status", and the headers that scripts ask about
+	token  string   // bearer token that every request must carry
+	faults []fault
+	seen   int // requests for archives so far
+}
+
+// fault is what happens to the n-th request for an archive (counting from 1), or to all for n == 0.
+type fault struct {
+	n    int
+	mode string
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	archive := strings.HasSuffix(r.URL.Path, ".tgz")
+	if archive {
+		s.seen++
+	}
+	mode := ""
+	for _, f := range s.faults {
+		if archive && (f.n == 0 || f.n == s.seen) || !archive && f.n == -1 {
+			mode = f.mode
+		}
+	}
+	rec := &recorder{ResponseWriter: w, status: 200}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.log = append(s.log, fmt.Sprintf("%s %s %d auth=%q match=%q range=%q encoding=%q", r.Method, r.URL.Path, rec.status,
+			r.Header.Get("Authorization"), r.Header.Get("If-None-Match"), r.Header.Get("Range"), r.Header.Get("Accept-Encoding")))
+	}()
+	if s.token != "" && r.Header.Get("Authorization") != "Bearer "+s.token {
+		status := http.StatusUnauthorized
+		if r.Header.Get("Authorization") != "" {
+			status = http.StatusForbidden
+		}
+		http.Error(rec, "no", status)
+		return
+	}
+	path := filepath.Join(s.dir, filepath.FromSlash(r.URL.Path))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		http.NotFound(rec, r)
+		return
+	}
+	switch mode {
+	case "drop":
+		rec.status = 0
+		panic(http.ErrAbortHandler)
+	case "truncate":
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		_, _ = rec.Write(data[:len(data)/2])
+		panic(http.ErrAbortHandler)
+	case "500", "503", "403", "404":
+		code, _ := strconv.Atoi(mode)
+		http.Error(rec, "ordered by the script", code)
+		return
+	case "html":
+		fmt.Fprint(rec, "<html><body>Please log in</body></html>")
+		return
+	case "slow":
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, crc32.ChecksumIEEE(data)))
+	http.ServeContent(rec, r, "", time.Time{}, bytes.NewReader(data))
+}
+
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(code int) {
+	r.status = code
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// cmdRegistry: registry start DIR [token TOKEN] | stop DIR. Start sets $URL_<DIR> to the server's base URL.
+func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: registry start|stop DIR [token TOKEN]")
+	}
+	name := args[1]
+	switch args[0] {
+	case "start":
+		s := &server{dir: ts.MkAbs(name)}
+		if len(args) == 4 && args[2] == "token" {
+			s.token = args[3]
+		}
+		s.http = httptest.NewServer(s)
+		ts.Defer(s.http.Close)
+		servers(ts)[name] = s
+		ts.Setenv("URL_"+strings.ToUpper(name), s.http.URL+"/")
+	case "stop":
+		servers(ts)[name].http.Close()
+	default:
+		ts.Fatalf("registry %s?", args[0])
+	}
+}
+
+// cmdRequests: requests DIR COUNT REGEXP asserts how many logged requests match, and forgets the log.
+func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: requests DIR COUNT REGEXP")
+	}
+	s := servers(ts)[args[0]]
+	re := regexp.MustCompile(args[2])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, line := range s.log {
+		if re.MatchString(line) {
+			n++
+		}
+	}
+	if strconv.Itoa(n) != args[1] {
+		ts.Fatalf("%d requests match %s, want %s; all:\n%s", n, args[2], args[1], strings.Join(s.log, "\n"))
+	}
+}
+
+// cmdFault: fault DIR N|all|index MODE orders a fault for the n-th request for an archive, or none: fault DIR none.
+func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
+	s := servers(ts)[args[0]]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if args[1] == "none" {
+		s.faults = nil
+		return
+	}
+	f := fault{mode: args[2]}
+	switch args[1] {
+	case "all":
+	case "index":
+		f.n = -1
+	default:
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		f.n = s.seen + n
+	}
+	s.faults = append(s.faults, f)
+}
+
+// cmdPublish: publish DIR NAME@VERSION [DEP@RANGE]... packs a small package into the registry in DIR and indexes it.
+func cmdPublish(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: publish DIR NAME@VERSION [DEP@RANGE]...")
+	}
+	dir := ts.MkAbs(args[0])
+	name, version := cutLast(args[1], "@")
+	var m strings.Builder
+	fmt.Fprintf(&m, "name: %q\nversion: %s\n", name, version)
+	if len(args) > 2 {
+		m.WriteString("dependencies:\n")
+	}
+	for _, d := range args[2:] {
+		dep, rng := cutLast(d, "@")
+		fmt.Fprintf(&m, "- name: %q\n  version: %q\n", dep, rng)
+	}
+	files := []archive.File{
+		{Path: "openpackage.yml", Data: []byte(m.String())},
+		{Path: "rules/rule.md", Data: []byte("# " + name + " " + version + "\n\nA rule.\n")},
+		{Path: "scripts/run.sh", Data: []byte("#!/bin/sh\necho " + name + "\n"), Exec: true},
+	}
+	var tgz bytes.Buffer
+	ts.Check(archive.Write(&tgz, files))
+	path := filepath.Join(dir, "packages", filepath.FromSlash(name), version+".tgz")
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
+	ts.Check(os.WriteFile(path, tgz.Bytes(), 0o644))
+	w := &ops.World{Dir: dir}
+	_, err := w.IndexRegistry(context.Background(), dir)
+	ts.Check(err)
+}
+
+func cutLast(s, sep string) (before, after string) {
+	i := strings.LastIndex(s, sep)
+	if i <= 0 {
+		return s, ""
+	}
+	return s[:i], s[i+len(sep):]
+}
+
+// cmdCorrupt: corrupt FILE flips one bit in the middle of a file, whatever its mode.
+func cmdCorrupt(ts *testscript.TestScript, neg bool, args []string) {
+	for _, a := range args {
+		path := ts.MkAbs(a)
+		fi, err := os.Stat(path)
+		ts.Check(err)
+		data, err := os.ReadFile(path)
+		ts.Check(err)
+		data[len(data)/2] ^= 1
+		ts.Check(os.Chmod(path, 0o644))
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		ts.Check(err)
+		_, err = f.WriteAt(data, 0)
+		ts.Check(err)
+		ts.Check(f.Close())
+		ts.Check(os.Chmod(path, fi.Mode().Perm()))
+	}
+}
+
+// cmdSameFile: samefile A B asserts that two names are one file.
+func cmdSameFile(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: samefile A B")
+	}
+	a, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if os.SameFile(a, b) == neg {
+		ts.Fatalf("samefile %s %s: %v", args[0], args[1], neg)
+	}
+}
+
+// cmdStatus: status N COMMAND... runs a command and asserts its exit status.
+func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND...")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// cmdSed: sed FILE OLD NEW replaces text, which must be there.
+func cmdSed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: sed FILE OLD NEW")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	if !strings.Contains(string(data), args[1]) {
+		ts.Fatalf("%s has no %q:\n%s", args[0], args[1], data)
+	}
+	ts.Check(os.WriteFile(path, []byte(strings.ReplaceAll(string(data), args[1], args[2])), 0o644))
+}
+
+// cmdSnapshot: snapshot take NAME DIR... remembers every file below the directories; snapshot same NAME asserts that
+// nothing changed since: names, bytes, modes, modification times.
+func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: snapshot take NAME DIR... | snapshot same NAME DIR...")
+	}
+	var b strings.Builder
+	for _, dir := range args[2:] {
+		top := ts.MkAbs(dir)
+		var lines []string
+		err := filepath.Walk(top, func(path string, fi os.FileInfo, err error) error {
+			if os.IsNotExist(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			line := fmt.Sprintf("%s %v", path, fi.Mode())
+			if fi.Mode().IsRegular() {
+				data, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				line += fmt.Sprintf(" %d %v %x", fi.Size(), fi.ModTime().UnixNano(), crc32.ChecksumIEEE(data))
+			}
+			lines = append(lines, line)
+			return nil
+		})
+		ts.Check(err)
+		slices.Sort(lines)
+		b.WriteString(strings.Join(lines, "\n"))
+	}
+	key := "SNAPSHOT_" + args[1]
+	switch args[0] {
+	case "take":
+		ts.Setenv(key, b.String())
+	case "same":
+		if was := ts.Getenv(key); was != b.String() {
+			ts.Fatalf("changed from:\n%s\nto:\n%s", was, b.String())
+		}
+	}
+}

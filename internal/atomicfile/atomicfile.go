@@ -1,0 +1,85 @@
+// Package atomicfile replaces a file whole: a reader sees the old bytes or the new ones, also
+// after a kill or a power loss at any instant.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Write makes path hold data, as if by
+//
+//	cat >dir/.name.tmp-XXXX && sync && mv dir/.name.tmp-XXXX dir/name && sync dir
+//
+// An existing file keeps its permissions; a new one gets perm, less the umask's bits. A symbolic link or
+// anything else that is no regular file is refused: what stands at the other end of a link
+// was never ours to write.
+func Write(path string, data []byte, perm fs.FileMode) (err error) {
+	switch fi, err := os.Lstat(path); {
+	case err == nil && !fi.Mode().IsRegular():
+		return fmt.Errorf("%s is %s, not a regular file", path, kind(fi.Mode()))
+	case err == nil:
+		perm = fi.Mode().Perm()
+	case !os.IsNotExist(err):
+		return err
+	}
+	dir := filepath.Dir(path)
+	f, err := create(dir, "."+filepath.Base(path)+".tmp-", perm)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	syncDir(dir)
+	return nil
+}
+
+// create is os.CreateTemp for permissions that the umask still applies to.
+func create(dir, prefix string, perm fs.FileMode) (*os.File, error) {
+	for {
+		name := filepath.Join(dir, prefix+strconv.FormatUint(uint64(rand.Uint32()), 36))
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
+}
+
+// syncDir makes a rename last. Where a directory cannot be synced (Windows) the rename is all there is.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
+		_ = d.Sync()
+		d.Close()
+	}
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case m.IsDir():
+		return "a directory"
+	}
+	return "a special file"
+}

@@ -1,0 +1,222 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/atomicfile"
+	"github.com/openpackage/opkg/manifest"
+	"github.com/openpackage/opkg/registry"
+)
+
+// Spec is one package as a command line names it: [ALIAS/]NAME[@RANGE].
+type Spec struct {
+	Alias    string
+	Name     ident.Name
+	Range    ident.Range
+	HasRange bool
+}
+
+// SpecError says why an argument names no package.
+type SpecError struct {
+	Input string
+	Err   error
+}
+
+func (e *SpecError) Error() string { return fmt.Sprintf("%q: %v", e.Input, e.Err) }
+func (e *SpecError) Unwrap() error { return e.Err }
+
+// Hint shows the form.
+func (e *SpecError) Hint() string {
+	return "write NAME, NAME@RANGE or ALIAS/NAME@RANGE, such as myorg/my-pkg@^1.0.0 or @scope/rules"
+}
+
+// ParseSpec reads [ALIAS/]NAME[@RANGE]. "myorg/my-pkg" is my-pkg of the registry called myorg;
+// "@scope/name" is a scoped name, and "myorg/@scope/name" one of that registry. The error is a *SpecError.
+func ParseSpec(s string) (Spec, error) {
+	var spec Spec
+	rest := s
+	if alias, after, ok := strings.Cut(rest, "/"); ok && !strings.HasPrefix(rest, "@") {
+		spec.Alias, rest = alias, after
+	}
+	name, rng := rest, ""
+	if i := strings.LastIndex(rest, "@"); i > 0 {
+		name, rng = rest[:i], rest[i+1:]
+		spec.HasRange = true
+	}
+	var err error
+	if spec.Name, err = ident.ParseName(name); err != nil {
+		return spec, &SpecError{Input: s, Err: err}
+	}
+	if spec.HasRange {
+		if spec.Range, err = ident.ParseRange(rng); err != nil {
+			return spec, &SpecError{Input: s, Err: err}
+		}
+	}
+	return spec, nil
+}
+
+// AddOptions say how Add goes about it.
+type AddOptions struct {
+	Dev    bool
+	NoLock bool // edit the manifest alone
+	NoSync bool // edit and lock
+	Sync   SyncOptions
+}
+
+// Added is one requirement as it was written.
+type Added struct {
+	Name  ident.Name
+	Range string
+	Alias string
+}
+
+// AddResult is what Add did.
+type AddResult struct {
+	Manifest string // path
+	Added    []Added
+	Lock     *LockResult
+	Sync     *SyncResult
+}
+
+// Add puts requirements into the manifest, solves, and syncs. It is all or nothing: a manifest that
+// does not solve is not written.
+func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResult, error) {
+	ws, err := w.Open()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range specs {
+		if s.Alias == "" {
+			continue
+		}
+		if _, ok := ws.Config.ByAlias(s.Alias); !ok {
+			return nil, ws.unknownAlias(s.Alias)
+		}
+	}
+	res := &AddResult{Manifest: ws.ManifestPath}
+	var deps []manifest.Dependency
+	for _, s := range specs {
+		d := manifest.Dependency{Name: s.Name, Range: s.Range, HasRange: true, Registry: s.Alias, Dev: opt.Dev}
+		if !s.HasRange {
+			if d.Range, err = ws.newest(ctx, s, opt); err != nil {
+				return nil, err
+			}
+		}
+		deps = append(deps, d)
+		res.Added = append(res.Added, Added{Name: s.Name, Range: d.Range.String(), Alias: s.Alias})
+	}
+	edited, err := manifest.Add(w.show(ws.ManifestPath), ws.ManifestData, deps...)
+	if err != nil {
+		return nil, err
+	}
+	return res, ws.commit(ctx, edited, opt, res)
+}
+
+// commit solves for the edited manifest first, and writes it only if that works.
+func (ws *Workspace) commit(ctx context.Context, edited []byte, opt AddOptions, res *AddResult) (err error) {
+	next := *ws
+	next.ManifestData = edited
+	if next.Manifest, err = manifest.Parse(ws.world.show(ws.ManifestPath), edited); err != nil {
+		return err
+	}
+	if !opt.NoLock {
+		if res.Lock, err = next.lock(ctx, LockOptions{DryRun: true}); err != nil {
+			return err
+		}
+	}
+	if string(edited) != string(ws.ManifestData) {
+		if err := atomicfile.Write(ws.ManifestPath, edited, 0o644); err != nil {
+			return fmt.Errorf("write %s: %w", ws.world.show(ws.ManifestPath), err)
+		}
+	}
+	if opt.NoLock {
+		return nil
+	}
+	if res.Lock, err = next.writeLock(res.Lock); err != nil || opt.NoSync {
+		return err
+	}
+	res.Sync, err = next.sync(ctx, opt.Sync)
+	return err
+}
+
+// newest is the range that add writes for a bare name: a caret before the newest stable
+// version, or before the newest prerelease where there is nothing else.
+func (ws *Workspace) newest(ctx context.Context, s Spec, opt AddOptions) (ident.Range, error) {
+	requires := ws.Requires()
+	pins := pinsOf(requires)
+	if s.Alias != "" {
+		pins[s.Name] = s.Alias
+	}
+	router, err := ws.routerWith(pins)
+	if err != nil {
+		return ident.Range{}, err
+	}
+	a, err := router.Owner(ctx, s.Name)
+	if err != nil {
+		return ident.Range{}, err
+	}
+	best := pickNewest(a.Index.Releases)
+	if best == nil {
+		return ident.Range{}, fmt.Errorf("%s: %s has no version that is not yanked", s.Name, a.Source.ID())
+	}
+	return ident.ParseRange(ident.Caret(best.Version))
+}
+
+// pickNewest is the highest stable release that is not yanked, else the highest of all such.
+func pickNewest(releases []registry.Release) *registry.Release {
+	var stable, any *registry.Release
+	for i := range releases {
+		r := &releases[i]
+		if r.Yanked {
+			continue
+		}
+		if any == nil || r.Version.Compare(any.Version) > 0 {
+			any = r
+		}
+		if r.Version.Prerelease() == "" && (stable == nil || r.Version.Compare(stable.Version) > 0) {
+			stable = r
+		}
+	}
+	if stable != nil {
+		return stable
+	}
+	return any
+}
+
+// Remove takes names out of the manifest, solves, and syncs. All or nothing, like Add.
+func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) (*AddResult, error) {
+	ws, err := w.Open()
+	if err != nil {
+		return nil, err
+	}
+	edited, missing, err := manifest.Remove(w.show(ws.ManifestPath), ws.ManifestData, names...)
+	if err != nil {
+		return nil, err
+	}
+	if len(missing) > 0 {
+		return nil, &NotRequiredError{File: w.show(ws.ManifestPath), Names: missing}
+	}
+	res := &AddResult{Manifest: ws.ManifestPath}
+	return res, ws.commit(ctx, edited, opt, res)
+}
+
+// NotRequiredError says that the manifest does not ask for a name.
+type NotRequiredError struct {
+	File  string
+	Names []ident.Name
+}
+
+func (e *NotRequiredError) Error() string {
+	names := make([]string, len(e.Names))
+	for i, n := range e.Names {
+		names[i] = string(n)
+	}
+	return fmt.Sprintf("%s does not ask for %s", e.File, strings.Join(names, ", "))
+}
+
+// errAliasUnknown is wrapped by what unknownAlias returns.
+var errAliasUnknown = errors.New("no such registry")

@@ -1,0 +1,43 @@
+package ops
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/openpackage/opkg/lock"
+)
+
+// Listed is one package of the lock, as List shows it.
+type Listed struct {
+	Package lock.Package
+	Direct  bool   // the manifest asks for it
+	Dir     string // where it stands, or would stand
+	Placed  bool   // the directory is there
+}
+
+// List returns the packages of the lock and whether each stands on this machine. It makes no
+// request and hashes nothing: opkg sync compares, opkg verify audits.
+func (w *World) List() ([]Listed, error) {
+	ws, err := w.Open()
+	if err != nil {
+		return nil, err
+	}
+	l, _, err := ws.ReadLock()
+	if err != nil {
+		return nil, err
+	}
+	direct := map[string]bool{}
+	for _, r := range l.Requires {
+		direct[string(r.Name)] = true
+	}
+	out := make([]Listed, len(l.Packages))
+	for i, p := range l.Packages {
+		dir := filepath.Join(w.RegistryDir(), filepath.FromSlash(string(p.Name)), p.Version.String())
+		if p.Path != "" {
+			dir = filepath.Join(ws.Root, filepath.FromSlash(p.Path))
+		}
+		fi, err := os.Lstat(dir)
+		out[i] = Listed{Package: p, Direct: direct[string(p.Name)], Dir: dir, Placed: err == nil && fi.IsDir()}
+	}
+	return out, nil
+}

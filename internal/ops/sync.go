@@ -1,0 +1,339 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/atomicfile"
+	"github.com/openpackage/opkg/internal/event"
+	"github.com/openpackage/opkg/lock"
+	"github.com/openpackage/opkg/manifest"
+	"github.com/openpackage/opkg/materialize"
+	"github.com/openpackage/opkg/sources"
+)
+
+// SyncOptions say how Sync goes about it.
+type SyncOptions struct {
+	Locked bool // a stale or missing lock is an error
+	Frozen bool // the manifest is not compared with the lock
+	NoDev  bool // leave out what only dev-dependencies need
+	DryRun bool // change nothing
+	Force  bool // replace version directories that opkg did not make
+}
+
+// SyncResult is what Sync did, or with DryRun would do.
+type SyncResult struct {
+	Lock      *LockResult // set when a stale or missing lock was refreshed first
+	Plan      *materialize.Plan
+	Fetch     []lock.Package // what was, or would be, downloaded
+	Bytes     int64          // of those artifacts
+	Packages  int            // of the lock that sync is about, directories of the workspace apart
+	Local     int            // directories of the workspace
+	Applied   *materialize.Result
+	Directory string // where the version directories stand
+}
+
+// Sync makes the machine equal the lock: it fetches what is missing, verifies it before use, keeps it in
+// the store and links it into the registry directory. Nothing appears there before all of it is verified.
+func (w *World) Sync(ctx context.Context, opt SyncOptions) (*SyncResult, error) {
+	ws, err := w.Open()
+	if err != nil {
+		return nil, err
+	}
+	return ws.sync(ctx, opt)
+}
+
+func (ws *Workspace) sync(ctx context.Context, opt SyncOptions) (*SyncResult, error) {
+	res := &SyncResult{Directory: ws.world.RegistryDir()}
+	l, err := ws.syncLock(ctx, opt, res)
+	if err != nil {
+		return nil, err
+	}
+	router, err := ws.Router()
+	if err != nil {
+		return nil, err
+	}
+	packages, err := ws.selectPackages(ctx, router, l, opt, res)
+	if err != nil {
+		return nil, err
+	}
+	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	if err != nil {
+		return nil, err
+	}
+	if !opt.DryRun && len(packages) > 0 {
+		release, err := store.Shared(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Observer: ws.world.Observer})
+	if res.Plan, err = target.Plan(ctx, wantsOf(packages)); err != nil {
+		return nil, err
+	}
+	if err := ws.findMissing(store, packages, res); err != nil {
+		return nil, err
+	}
+	if opt.DryRun {
+		return res, nil
+	}
+	if err := ws.protectNeighbours(store, res.Plan, opt); err != nil {
+		return nil, err
+	}
+	if err := ws.fetchAll(ctx, store, router, res.Fetch); err != nil {
+		return nil, err
+	}
+	if res.Applied, err = target.Apply(ctx, res.Plan); err != nil {
+		return nil, err
+	}
+	if err := ws.writeIndex(packages); err != nil {
+		return nil, err
+	}
+	if len(packages) > 0 {
+		if err := store.RegisterRoot(ws.Root, ws.LockPath()); err != nil {
+			return nil, fmt.Errorf("register the workspace with the store: %w", err)
+		}
+	}
+	return res, nil
+}
+
+// syncLock returns the lock to sync: the one that stands if it is fresh, or a refreshed one where
+// that is allowed.
+func (ws *Workspace) syncLock(ctx context.Context, opt SyncOptions, res *SyncResult) (*lock.Lock, error) {
+	strict := opt.Locked || opt.Frozen || ws.world.CI
+	l, _, err := ws.ReadLock()
+	if err == nil {
+		if err = l.CheckClosed(ws.world.show(ws.LockPath())); err == nil && !opt.Frozen {
+			err = ws.checkFresh(l)
+		}
+	}
+	if err == nil {
+		return l, nil
+	}
+	var none *NoLockError
+	var open *lock.NotClosedError
+	var stale *lock.StaleError
+	refreshable := errors.As(err, &none) || errors.As(err, &open) || errors.As(err, &stale)
+	if strict || !refreshable {
+		return nil, err
+	}
+	if res.Lock, err = ws.lock(ctx, LockOptions{DryRun: opt.DryRun}); err != nil {
+		return nil, err
+	}
+	return res.Lock.Lock, nil
+}
+
+// selectPackages are those that sync brings to the machine, each from a source that config.yml or the root
+// manifest names: an edited lock cannot point anywhere else.
+func (ws *Workspace) selectPackages(ctx context.Context, router *sources.Router, l *lock.Lock, opt SyncOptions, res *SyncResult) ([]lock.Package, error) {
+	var out []lock.Package
+	for _, p := range l.Packages {
+		if opt.NoDev && p.Dev {
+			continue
+		}
+		if p.Path != "" {
+			res.Local++
+			continue
+		}
+		if err := router.Permitted(ctx, p.Name, p.Version, p.Source, p.Artifact); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	res.Packages = len(out)
+	return out, nil
+}
+
+func wantsOf(packages []lock.Package) []materialize.Want {
+	wants := make([]materialize.Want, len(packages))
+	for i, p := range packages {
+		wants[i] = materialize.Want{Name: p.Name, Version: p.Version, Tree: p.Tree}
+	}
+	return wants
+}
+
+// findMissing lists what the plan needs and the store does not have.
+func (ws *Workspace) findMissing(store *cas.Store, packages []lock.Package, res *SyncResult) error {
+	byName := make(map[ident.Name]lock.Package, len(packages))
+	for _, p := range packages {
+		byName[p.Name] = p
+	}
+	for _, s := range res.Plan.Steps {
+		if s.Action == materialize.Keep || s.Action == materialize.Adopt || s.Action == materialize.Blocked {
+			continue
+		}
+		p := byName[s.Want.Name]
+		have, ok, err := store.Artifact(p.SHA256)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := sameArtifact(p, have); err != nil {
+				return err
+			}
+			continue
+		}
+		res.Fetch = append(res.Fetch, p)
+		res.Bytes += p.Size
+	}
+	return nil
+}
+
+// sameArtifact holds what the store knows of an artifact against what the lock says of it: a lock may be edited.
+func sameArtifact(p lock.Package, have *cas.Artifact) error {
+	diff := func(what, want, got string) error {
+		return &ident.MismatchError{Name: p.Name, Version: p.Version, Source: LockName, What: what, Want: want, Got: got}
+	}
+	switch {
+	case have.Name != p.Name || have.Version != p.Version:
+		return diff("the package in the artifact", fmt.Sprintf("%s@%s", p.Name, p.Version), fmt.Sprintf("%s@%s", have.Name, have.Version))
+	case have.Tree != p.Tree:
+		return diff("tree", p.Tree.String(), have.Tree.String())
+	case have.Size != p.Size:
+		return diff("size", fmt.Sprint(p.Size), fmt.Sprint(have.Size))
+	case !sameDependencies(have.Dependencies, p.Dependencies):
+		return diff("dependencies", describeLocked(p.Dependencies), cas.DescribeDependencies(have.Dependencies))
+	}
+	return nil
+}
+
+// fetchAll downloads what is missing into the store, several at once.
+func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sources.Router, missing []lock.Package) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	if ws.world.Offline {
+		return &OfflineError{Packages: missing}
+	}
+	var total int64
+	for _, p := range missing {
+		total += p.Size
+	}
+	ws.world.Observer.Emit(event.Event{Kind: event.Plan, Count: len(missing), Total: total})
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetchParallel)
+	for _, p := range missing {
+		g.Go(func() error {
+			src, err := router.SourceFor(p.Source)
+			if err != nil {
+				return err
+			}
+			_, err = ws.fetchInto(gctx, store, src, p)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// protectNeighbours refuses to replace a version directory that the lock of another workspace of this machine wants
+// as it is.
+func (ws *Workspace) protectNeighbours(store *cas.Store, plan *materialize.Plan, opt SyncOptions) error {
+	if opt.Force {
+		return nil
+	}
+	var replace []materialize.Step
+	for _, s := range plan.Steps {
+		if s.Action == materialize.Replace {
+			replace = append(replace, s)
+		}
+	}
+	if len(replace) == 0 {
+		return nil
+	}
+	roots, err := store.Roots()
+	if err != nil {
+		return err
+	}
+	for _, root := range roots {
+		if root.Workspace == ws.Root {
+			continue
+		}
+		data, err := readUserFile(root.Lock)
+		if err != nil {
+			continue // gone: it wants nothing any more
+		}
+		other, err := lock.Parse(root.Lock, data)
+		if err != nil {
+			continue
+		}
+		for _, s := range replace {
+			if p := other.Find(s.Want.Name); p != nil && p.Version == s.Want.Version && p.Tree != s.Want.Tree {
+				return &ConflictError{Name: p.Name, Version: p.Version, Dir: s.Dir, Here: ws.LockPath(), There: root.Lock}
+			}
+		}
+	}
+	return nil
+}
+
+// ConflictError is two workspaces of one machine that want different content for one version.
+type ConflictError struct {
+	Name        ident.Name
+	Version     ident.Version
+	Dir         string
+	Here, There string // the two locks
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s@%s: %s and %s want different content in %s", e.Name, e.Version, e.Here, e.There, e.Dir)
+}
+
+// Hint says what to do.
+func (e *ConflictError) Hint() string {
+	return "give one of the two workspaces an OPKG_HOME of its own, or bring both locks to the same content"
+}
+
+// OfflineError lists what cannot be had without the network.
+type OfflineError struct{ Packages []lock.Package }
+
+func (e *OfflineError) Error() string {
+	p := e.Packages[0]
+	if n := len(e.Packages) - 1; n > 0 {
+		return fmt.Sprintf("%s@%s and %d more are not in the store, and --offline forbids to fetch them", p.Name, p.Version, n)
+	}
+	return fmt.Sprintf("%s@%s is not in the store, and --offline forbids to fetch it", p.Name, p.Version)
+}
+
+// Hint says what to do.
+func (e *OfflineError) Hint() string { return "run opkg sync once with the network" }
+
+// writeIndex tells the OpenPackage client where the locked versions stand.
+func (ws *Workspace) writeIndex(packages []lock.Package) error {
+	path := filepath.Join(ws.Root, dotDir, "openpackage.index.yml")
+	old, err := readUserFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if old == nil && len(packages) == 0 {
+		return nil
+	}
+	entries := make([]manifest.IndexEntry, len(packages))
+	for i, p := range packages {
+		entries[i] = manifest.IndexEntry{
+			Name:    p.Name,
+			Path:    "~/.openpackage/registry/" + string(p.Name) + "/" + p.Version.String() + "/",
+			Version: p.Version.String(),
+		}
+	}
+	fresh, err := manifest.UpdateIndex(ws.world.show(path), old, entries)
+	if err != nil {
+		return err
+	}
+	if string(fresh) == string(old) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(path, fresh, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", ws.world.show(path), err)
+	}
+	return nil
+}
