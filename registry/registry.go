@@ -1,7 +1,20 @@
-// Package registry is the files that a registry is made of: reading them strictly, and writing them.
 package registry
 
-import "github.com/openpackage/opkg/ident"
+import (
+	"fmt"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// Limits of what a registry may say. Those of archives are in internal/archive.
+const (
+	MaxIndexSize    = 16 << 20 // bytes of one index.json or index.yml
+	MaxDependencies = 5_000    // direct dependencies of one version
+	MaxDepth        = 64       // nesting of objects and lists, unknown keys included
+	MaxReference    = 2048     // bytes of a tarball reference
+	MaxText         = 4096     // bytes of a description or a reason
+	MaxArtifactSize = 4 << 30  // bytes of one archive
+)
 
 // Release is one version of a package as a registry describes it.
 type Release struct {
@@ -13,7 +26,7 @@ type Release struct {
 	Dependencies []ident.Requirement // sorted by name
 	Published    string              // RFC 3339, or ""
 	Yanked       bool
-	YankReason   string
+	YankReason   string // "" = not said
 	Description  string
 	Commit       ident.Commit // git sources only
 }
@@ -28,27 +41,24 @@ type Index struct {
 // Error is malformed registry data: which file (or URL), where, what.
 type Error struct {
 	File         string
-	Line, Column int // 0 where not known
+	Line, Column int // from 1, the column in bytes; 0 where not known
 	Msg          string
 }
 
-func (e *Error) Error() string { panic("stub") }
+func (e *Error) Error() string {
+	switch {
+	case e.Line == 0:
+		return e.File + ": " + e.Msg
+	case e.Column == 0:
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Msg)
+}
 
-// MaxIndexSize bounds one index, in bytes.
-const MaxIndexSize = 16 << 20
-
-// ParseIndex reads an index.json strictly; want is the name that was asked for. The error is an *Error.
-func ParseIndex(file string, want ident.Name, data []byte) (*Index, error) { panic("stub") }
-
-// Format writes an index.json: canonical, two-space indent, sorted, one trailing newline. Unknown
-// keys of an old text can be kept by Merge in a later format; they are not needed to read.
-func (ix *Index) Format() []byte { panic("stub") }
-
-// IndexPath is packages/<name>/index.json, ArtifactPath packages/<name>/<version>.tgz: slash-separated,
-// relative to the registry.
+// IndexPath is packages/<name>/index.json: slash-separated, relative to the registry.
 func IndexPath(name ident.Name) string { return "packages/" + string(name) + "/index.json" }
 
-// ArtifactPath is where a static registry keeps one version by convention.
+// ArtifactPath is where a static registry keeps one version by convention: packages/<name>/<version>.tgz.
 func ArtifactPath(name ident.Name, v ident.Version) string {
 	return "packages/" + string(name) + "/" + v.String() + ".tgz"
 }

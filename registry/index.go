@@ -1,0 +1,274 @@
+package registry
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// The keys that count; others are ignored, so that registries can grow.
+var (
+	indexKeys   = []string{"name", "description", "versions"}
+	releaseKeys = []string{"tarball", "sha256", "size", "tree", "dependencies", "published", "yanked", "description"}
+)
+
+// ParseIndex reads an index.json strictly; want is the name that was asked for. The error is an *Error.
+func ParseIndex(file string, want ident.Name, data []byte) (*Index, error) {
+	p := indexParser{scanner: scanner{data: data}, ranges: map[string]ident.Range{}, names: map[string]ident.Name{}}
+	ix, err := p.parse(want)
+	if err == nil {
+		return ix, nil
+	}
+	e := &Error{File: file, Msg: err.Error()}
+	if f := (*fault)(nil); errors.As(err, &f) {
+		e.Line, e.Column = position(data, f.pos)
+	}
+	return nil, e
+}
+
+// badUTF8 is the offset of the first byte that is not UTF-8.
+func badUTF8(data []byte) int {
+	for pos := 0; pos < len(data); {
+		r, n := utf8.DecodeRune(data[pos:])
+		if r == utf8.RuneError && n == 1 {
+			return pos
+		}
+		pos += n
+	}
+	return len(data)
+}
+
+type indexParser struct {
+	scanner
+	// The versions of one package mostly need the same: each range and name is parsed once.
+	ranges map[string]ident.Range
+	names  map[string]ident.Name
+}
+
+func (p *indexParser) parse(want ident.Name) (*Index, error) {
+	if len(p.data) > MaxIndexSize {
+		return nil, fmt.Errorf("it has more than %d MiB", MaxIndexSize>>20)
+	}
+	switch c := p.peek(); {
+	case p.pos == len(p.data):
+		return nil, errors.New("it is empty")
+	case c == '<':
+		return nil, p.fail("not JSON (an HTML page?)")
+	case !utf8.Valid(p.data):
+		return nil, &fault{badUTF8(p.data), "it is not UTF-8 text"}
+	case c != '{':
+		return nil, p.fail("not an index: want a JSON object, found %s", p.found())
+	}
+	ix := &Index{}
+	keys := members{known: indexKeys}
+	err := p.object(func(key string, pos int) error {
+		known, err := keys.check(key, pos)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return p.skip()
+		}
+		switch at := p.pos; key {
+		case "name":
+			name, err := p.str()
+			if err == nil && name != string(want) {
+				err = &fault{at, fmt.Sprintf("the index is for %s, not for %q", quote(name), want)}
+			}
+			ix.Name = want
+			return err
+		case "description":
+			ix.Description, err = p.text()
+			return err
+		default:
+			ix.Releases, err = p.versions()
+			return err
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.peek(); p.pos != len(p.data) {
+		return nil, p.fail("want the end of the text, found %s", p.found())
+	}
+	for _, key := range []string{"name", "versions"} {
+		if !keys.has(key) {
+			return nil, fmt.Errorf("it has no %q", key)
+		}
+	}
+	return ix, nil
+}
+
+func (p *indexParser) versions() ([]Release, error) {
+	var out []Release
+	err := p.object(func(key string, pos int) error {
+		v, err := ident.ParseVersion(key)
+		if err != nil {
+			return failAt(pos, err)
+		}
+		r, err := p.release()
+		if err != nil {
+			return failAt(pos, inVersion(v, err))
+		}
+		r.Version = v
+		out = append(out, r)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b Release) int { return a.Version.Compare(b.Version) })
+	for i := 1; i < len(out); i++ {
+		if a, b := out[i-1].Version, out[i].Version; a.Compare(b) == 0 {
+			if a == b {
+				return nil, fmt.Errorf("version %s stands twice", a)
+			}
+			return nil, fmt.Errorf("versions %s and %s differ in build metadata alone", minText(a, b), maxText(a, b))
+		}
+	}
+	return out, nil
+}
+
+// inVersion names the version that err is about, and keeps its place.
+func inVersion(v ident.Version, err error) error {
+	if f := (*fault)(nil); errors.As(err, &f) {
+		return &fault{f.pos, "version " + v.String() + ": " + f.msg}
+	}
+	return fmt.Errorf("version %s: %w", v, err)
+}
+
+func minText(a, b ident.Version) string { return min(a.String(), b.String()) }
+func maxText(a, b ident.Version) string { return max(a.String(), b.String()) }
+
+func (p *indexParser) release() (Release, error) {
+	var r Release
+	keys := members{known: releaseKeys}
+	err := p.object(func(key string, pos int) error {
+		known, err := keys.check(key, pos)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return p.skip()
+		}
+		at := p.pos
+		if err := p.releaseKey(&r, key); err != nil {
+			return failAt(at, fmt.Errorf("%s: %w", key, err))
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+	case !keys.has("tarball"):
+		err = errors.New("it has no tarball")
+	case !keys.has("sha256"):
+		err = errors.New("it has no sha256")
+	}
+	return r, err
+}
+
+func (p *indexParser) releaseKey(r *Release, key string) (err error) {
+	var s string
+	switch key {
+	case "size":
+		r.Size, err = p.whole(1, MaxArtifactSize)
+		return err
+	case "dependencies":
+		r.Dependencies, err = p.dependencies()
+		return err
+	case "description":
+		r.Description, err = p.text()
+		return err
+	case "yanked":
+		if p.word("true") {
+			r.Yanked = true
+		} else if !p.word("false") {
+			r.Yanked = true
+			r.YankReason, err = p.text()
+		}
+		return err
+	}
+	if s, err = p.str(); err != nil {
+		return err
+	}
+	switch key {
+	case "tarball":
+		r.Artifact, err = s, checkReference(s)
+	case "sha256":
+		r.SHA256, err = ident.ParseSHA256(s)
+	case "tree":
+		r.Tree, err = ident.ParseTreeID(s)
+	case "published":
+		if !isRFC3339(s) {
+			err = fmt.Errorf("%s is not a time in the form of RFC 3339", quote(s))
+		}
+		r.Published = s
+	}
+	return err
+}
+
+func (p *indexParser) dependencies() ([]ident.Requirement, error) {
+	var out []ident.Requirement
+	err := p.object(func(key string, pos int) error {
+		if len(out) == MaxDependencies {
+			return &fault{pos, fmt.Sprintf("there are more than %d", MaxDependencies)}
+		}
+		name, ok := p.names[key]
+		if !ok {
+			var err error
+			if name, err = ident.ParseName(key); err != nil {
+				return failAt(pos, err)
+			}
+			p.names[key] = name
+		}
+		at := p.pos
+		text, err := p.str()
+		if err != nil {
+			return err
+		}
+		rng, ok := p.ranges[text]
+		if !ok {
+			if rng, err = ident.ParseRange(text); err != nil {
+				return failAt(at, err)
+			}
+			p.ranges[text] = rng
+		}
+		out = append(out, ident.Requirement{Name: name, Range: rng})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out, func(a, b ident.Requirement) int { return cmp.Compare(a.Name, b.Name) })
+	for i := 1; i < len(out); i++ {
+		if out[i].Name == out[i-1].Name {
+			return nil, fmt.Errorf("%s stands twice", out[i].Name)
+		}
+	}
+	return out, nil
+}
+
+// text is a line for people. Line ends and other control characters become blanks: it is shown on terminals.
+func (p *indexParser) text() (string, error) {
+	s, err := p.str()
+	if err != nil {
+		return "", err
+	}
+	return cleanText(s)
+}
+
+func cleanText(s string) (string, error) {
+	if len(s) > MaxText {
+		return "", fmt.Errorf("it has more than %d bytes", MaxText)
+	}
+	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || isControl(r) })
+	if len(words) == 0 {
+		return "", errors.New("it is empty")
+	}
+	return strings.Join(words, " "), nil
+}
