@@ -42,12 +42,19 @@ func ParseCommit(s string) (Commit, error) {
 	if len(s) != 40 && len(s) != 64 {
 		return "", fmt.Errorf("%q is not a commit: want 40 or 64 hex digits", s)
 	}
-	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return "", fmt.Errorf("%q is not a commit: want lower-case hex digits", s)
-		}
+	if !isLowerHex(s) {
+		return "", fmt.Errorf("%q is not a commit: want lower-case hex digits", s)
 	}
 	return Commit(s), nil
+}
+
+func isLowerHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 func parseHex(dst []byte, s, what string) error {
