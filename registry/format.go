@@ -2,6 +2,7 @@ package registry
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,19 +114,20 @@ func (w *jsonWriter) text(key, value string) {
 	}
 }
 
-// quoted escapes what JSON wants escaped and no more: HTML stays readable.
-func (w *jsonWriter) quoted(s string) {
-	w.buf = append(w.buf, '"')
+func (w *jsonWriter) quoted(s string) { w.buf = appendQuoted(w.buf, s) }
+
+// appendQuoted escapes what JSON wants escaped and no more: HTML stays readable. YAML reads the result alike.
+func appendQuoted(buf []byte, s string) []byte {
+	buf = append(buf, '"')
 	for _, r := range strings.ToValidUTF8(s, string(utf8.RuneError)) {
 		switch {
 		case r == '"' || r == '\\':
-			w.buf = append(w.buf, '\\', byte(r))
-		case r < ' ' || r == 0x7f:
-			w.buf = append(w.buf, `\u00`...)
-			w.buf = append(w.buf, "0123456789abcdef"[r>>4], "0123456789abcdef"[r&15])
+			buf = append(buf, '\\', byte(r))
+		case isControl(r) && r <= 0xffff:
+			buf = fmt.Appendf(buf, `\u%04x`, r)
 		default:
-			w.buf = utf8.AppendRune(w.buf, r)
+			buf = utf8.AppendRune(buf, r)
 		}
 	}
-	w.buf = append(w.buf, '"')
+	return append(buf, '"')
 }

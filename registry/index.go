@@ -109,11 +109,11 @@ func (p *indexParser) versions() ([]Release, error) {
 	err := p.object(func(key string, pos int) error {
 		v, err := ident.ParseVersion(key)
 		if err != nil {
-			return failAt(pos, err)
+			return within("", pos, err)
 		}
 		r, err := p.release()
 		if err != nil {
-			return failAt(pos, inVersion(v, err))
+			return within("version "+v.String(), pos, err)
 		}
 		r.Version = v
 		out = append(out, r)
@@ -125,25 +125,20 @@ func (p *indexParser) versions() ([]Release, error) {
 	slices.SortFunc(out, func(a, b Release) int { return a.Version.Compare(b.Version) })
 	for i := 1; i < len(out); i++ {
 		if a, b := out[i-1].Version, out[i].Version; a.Compare(b) == 0 {
-			if a == b {
-				return nil, fmt.Errorf("version %s stands twice", a)
-			}
-			return nil, fmt.Errorf("versions %s and %s differ in build metadata alone", minText(a, b), maxText(a, b))
+			return nil, sameVersions(a, b)
 		}
 	}
 	return out, nil
 }
 
-// inVersion names the version that err is about, and keeps its place.
-func inVersion(v ident.Version, err error) error {
-	if f := (*fault)(nil); errors.As(err, &f) {
-		return &fault{f.pos, "version " + v.String() + ": " + f.msg}
+// sameVersions is the error for two versions of the same precedence: a range could not tell them apart.
+func sameVersions(a, b ident.Version) error {
+	if a == b {
+		return fmt.Errorf("version %s stands twice", a)
 	}
-	return fmt.Errorf("version %s: %w", v, err)
+	x, y := a.String(), b.String()
+	return fmt.Errorf("versions %s and %s differ in build metadata alone", min(x, y), max(x, y))
 }
-
-func minText(a, b ident.Version) string { return min(a.String(), b.String()) }
-func maxText(a, b ident.Version) string { return max(a.String(), b.String()) }
 
 func (p *indexParser) release() (Release, error) {
 	var r Release
@@ -158,7 +153,7 @@ func (p *indexParser) release() (Release, error) {
 		}
 		at := p.pos
 		if err := p.releaseKey(&r, key); err != nil {
-			return failAt(at, fmt.Errorf("%s: %w", key, err))
+			return within(key, at, err)
 		}
 		return nil
 	})
@@ -222,7 +217,7 @@ func (p *indexParser) dependencies() ([]ident.Requirement, error) {
 		if !ok {
 			var err error
 			if name, err = ident.ParseName(key); err != nil {
-				return failAt(pos, err)
+				return within("", pos, err)
 			}
 			p.names[key] = name
 		}
@@ -234,7 +229,7 @@ func (p *indexParser) dependencies() ([]ident.Requirement, error) {
 		rng, ok := p.ranges[text]
 		if !ok {
 			if rng, err = ident.ParseRange(text); err != nil {
-				return failAt(at, err)
+				return within("", at, err)
 			}
 			p.ranges[text] = rng
 		}

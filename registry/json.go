@@ -31,12 +31,15 @@ func (s *scanner) fail(format string, args ...any) error {
 	return &fault{s.pos, fmt.Sprintf(format, args...)}
 }
 
-// failAt puts err at pos, unless it knows a place of its own.
-func failAt(pos int, err error) error {
+// within says what err is about, and where: at pos unless err knows a place of its own. what may be "".
+func within(what string, pos int, err error) error {
 	if f := (*fault)(nil); errors.As(err, &f) {
-		return err
+		pos = f.pos
 	}
-	return &fault{pos, err.Error()}
+	if what != "" {
+		what += ": "
+	}
+	return &fault{pos, what + err.Error()}
 }
 
 // position is the line and the column, in bytes, of an offset; both count from 1.
