@@ -155,7 +155,7 @@ func parsePartial(s string) (partial, error) {
 		core = text[:end]
 	}
 	numbers := strings.SplitN(core, ".", 4)
-	if len(numbers) > 3 || len(numbers) < 3 && core != text {
+	if len(numbers) > 3 || len(numbers) < 3 && strings.HasPrefix(text[len(core):], "-") {
 		return partial{}, notVersion(s)
 	}
 	p := partial{v: Version{set: true}}

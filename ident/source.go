@@ -1,10 +1,23 @@
 package ident
 
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/openpackage/opkg/internal/origin"
+)
+
 // SourceID is the canonical identity of a registry, as it stands in a lock:
 //
 //	https://registry.myorg.com/            static HTTP: host lower case, no credentials, one trailing slash
 //	git:https://host/repo.git#beta         a git registry; the branch where one is named
 //	file:../team-registry                  a directory, as the config wrote it
+//
+// Its methods never panic; for text that ParseSource would refuse they mean nothing.
 type SourceID string
 
 // SourceKind tells the kinds of registry apart.
@@ -17,20 +30,245 @@ const (
 	Directory
 )
 
+// MaxURL is the longest text of a source or git URL, in bytes.
+const MaxURL = 2048
+
+const (
+	gitPrefix  = "git:"
+	filePrefix = "file:"
+)
+
+// SourceError says why a text names no registry, or no git repository.
+type SourceError struct {
+	Input  string // without what may be a password
+	What   string // "registry" or "git URL"
+	Reason string
+	hint   string
+}
+
+func (e *SourceError) Error() string {
+	return fmt.Sprintf("%s is not a %s: %s", quoteShort(e.Input), e.What, e.Reason)
+}
+
+// Hint says what to write instead, or "".
+func (e *SourceError) Hint() string { return e.hint }
+
 // ParseSource validates and canonicalizes the text of a config or lock. A path without a
 // scheme is refused, as are credentials in a URL, "ext::", a leading dash, a query, control characters
 // and a backslash. Plain http: is accepted here as a form; whether it is allowed is the config's question.
-func ParseSource(s string) (SourceID, error) { panic("stub") }
+func ParseSource(s string) (SourceID, error) {
+	bad := func(reason string) (SourceID, error) {
+		return "", &SourceError{redact(s), "registry", reason, "write https://HOST/PATH/, git:URL or file:DIRECTORY"}
+	}
+	if why := textFault(s); why != "" {
+		return bad(why)
+	}
+	scheme, rest, ok := strings.Cut(s, ":")
+	if !ok {
+		return bad("it has no scheme")
+	}
+	switch strings.ToLower(scheme) {
+	case "https", "http":
+		u, err := parseWebURL(s)
+		if err != nil {
+			return "", err
+		}
+		if !strings.HasSuffix(u, "/") {
+			u += "/"
+		}
+		return SourceID(u), nil
+	case "file":
+		dir, why := directoryPath(rest)
+		if why != "" {
+			return bad(why)
+		}
+		return SourceID(filePrefix + dir), nil
+	case "git":
+		repository, branch, named := strings.Cut(rest, "#")
+		repository, err := ParseGitURL(repository)
+		if err != nil {
+			return "", err
+		}
+		if !named {
+			return SourceID(gitPrefix + repository), nil
+		}
+		if why := refFault(branch); why != "" {
+			return bad("its branch " + why)
+		}
+		if isCommit(branch) {
+			return bad("its branch looks like a commit")
+		}
+		return SourceID(gitPrefix + repository + "#" + branch), nil
+	}
+	return bad("its scheme is none of https, git and file")
+}
 
-// Kind tells what sort of registry s names.
-func (s SourceID) Kind() SourceKind { panic("stub") }
+// Kind tells what sort of registry s names; 0 for none of them.
+func (s SourceID) Kind() SourceKind {
+	switch scheme, _, _ := strings.Cut(string(s), ":"); scheme {
+	case "https", "http":
+		return StaticHTTP
+	case "git":
+		return GitRegistry
+	case "file":
+		return Directory
+	}
+	return 0
+}
 
-// URL is the base URL (StaticHTTP), the git URL without branch (GitRegistry), or the path (Directory).
-func (s SourceID) URL() string { panic("stub") }
+// URL is the base URL (StaticHTTP), the git URL without branch (GitRegistry), or the path (Directory):
+// absolute, relative, or under "~/".
+func (s SourceID) URL() string {
+	switch s.Kind() {
+	case GitRegistry:
+		u, _, _ := strings.Cut(strings.TrimPrefix(string(s), gitPrefix), "#")
+		return u
+	case Directory:
+		return strings.TrimPrefix(string(s), filePrefix)
+	}
+	return string(s)
+}
 
 // Branch is the channel of a git registry, or "".
-func (s SourceID) Branch() string { panic("stub") }
+func (s SourceID) Branch() string {
+	if s.Kind() != GitRegistry {
+		return ""
+	}
+	_, branch, _ := strings.Cut(string(s), "#")
+	return branch
+}
 
-// ParseGitURL validates the URL of a git repository (https, ssh, scp form, file: or a local path)
-// and returns its canonical form.
-func ParseGitURL(s string) (string, error) { panic("stub") }
+func (s SourceID) String() string { return string(s) }
+
+// parseWebURL reads an http or https URL without query and returns its canonical form: see
+// origin.ParseURL; and a host loses its trailing dot, a path its dot segments and needless escapes.
+func parseWebURL(s string) (string, error) {
+	u, err := origin.ParseURL(s)
+	if err != nil {
+		return "", err
+	}
+	bad := func(reason string) (string, error) {
+		return "", &SourceError{redact(s), "URL of a registry or repository", reason, ""}
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return bad("it has a query")
+	}
+	p, why := urlPath(u)
+	if why != "" {
+		return bad(why)
+	}
+	if host := undot(u); host != u.Host {
+		return parseWebURL(u.Scheme + "://" + host + p) // a host that is checked again without its dot
+	}
+	return u.Scheme + "://" + u.Host + p, nil
+}
+
+// undot is the host and port of u without the dot that may end a host name: the same host for DNS,
+// and another one for whoever compares text.
+func undot(u *url.URL) string {
+	name, ok := strings.CutSuffix(u.Hostname(), ".")
+	if !ok {
+		return u.Host
+	}
+	if port := u.Port(); port != "" {
+		name += ":" + port
+	}
+	return name
+}
+
+// urlPath is the canonical path of u: clean, "/" at least, escaped only where it must be, a trailing
+// slash kept.
+func urlPath(u *url.URL) (text, why string) {
+	escaped := strings.ToLower(u.EscapedPath())
+	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") {
+		return "", "it has an escaped slash"
+	}
+	if why := textFault(u.Path); u.Path != "" && why != "" {
+		return "", "unescaped, " + why
+	}
+	p := path.Clean("/" + u.Path)
+	if p != "/" && strings.HasSuffix(u.Path, "/") {
+		p += "/"
+	}
+	return (&url.URL{Path: p}).EscapedPath(), ""
+}
+
+// directoryPath cleans the path behind "file:". "file:///path" is a URL, whose escapes are read.
+func directoryPath(s string) (dir, why string) {
+	if strings.HasPrefix(s, "//") {
+		u, err := url.Parse(filePrefix + s)
+		if err != nil || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") {
+			return "", "it names a host, where file:DIRECTORY is wanted"
+		}
+		if why := textFault(u.Path); why != "" {
+			return "", "unescaped, " + why
+		}
+		s = u.Path
+	}
+	if s == "" {
+		return "", "it names no directory"
+	}
+	if strings.ContainsAny(s, "?#") {
+		return "", "a path must not hold ? or #"
+	}
+	if strings.HasPrefix(s, "~") && s != "~" && !strings.HasPrefix(s, "~/") {
+		return "", "only ~/ is understood of what begins with ~"
+	}
+	if s = cleanPath(s); strings.HasPrefix(s, "-") {
+		return "", "its path begins with a dash"
+	}
+	return s, ""
+}
+
+// cleanPath is path.Clean that keeps "~" in its place.
+func cleanPath(s string) string {
+	rest, ok := strings.CutPrefix(s+"/", "~/")
+	if !ok {
+		s = path.Clean(s)
+		if strings.HasPrefix(s, "//") {
+			s = s[1:]
+		}
+		return s
+	}
+	if rest = path.Clean(strings.TrimLeft(rest, "/")); rest == "." {
+		return "~"
+	}
+	return "~/" + rest
+}
+
+// textFault refuses what no source may hold, in whatever form it comes.
+func textFault(s string) string {
+	switch {
+	case s == "":
+		return "it is empty"
+	case len(s) > MaxURL:
+		return fmt.Sprintf("it has %d bytes, more than %d", len(s), MaxURL)
+	case !utf8.ValidString(s):
+		return "it is not UTF-8"
+	case s[0] == '-':
+		return "it begins with a dash"
+	}
+	for _, r := range s {
+		if r == '\\' || r == ' ' || !unicode.IsPrint(r) {
+			return fmt.Sprintf("it must not hold %q", r)
+		}
+	}
+	return ""
+}
+
+// redact is s without what may be a secret: a user name with password, and a query.
+func redact(s string) string {
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		from := 0
+		if i := strings.Index(s, "//"); i >= 0 && i < at {
+			from = i + 2
+		}
+		if strings.Contains(s[from:at], ":") {
+			s = s[:from] + ellipsis + s[at:]
+		}
+	}
+	if i := strings.IndexByte(s, '?'); i >= 0 {
+		s = s[:i+1] + ellipsis
+	}
+	return s
+}
