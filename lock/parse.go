@@ -25,11 +25,11 @@ func Parse(file string, data []byte) (*Lock, error) {
 	p := parser{
 		reader:  reader{text: string(data), line: 1},
 		lock:    &Lock{},
-		names:   map[tableName]int{},
 		ranges:  map[string]error{},
 		sources: map[string]error{},
 		gits:    map[string]error{},
 	}
+	p.reserve()
 	if err := p.parse(); err != nil {
 		e := &Error{File: file, Line: p.reader.line, Msg: err.Error(), HintText: hintBroken}
 		var at *syntaxError
@@ -70,6 +70,17 @@ type parser struct {
 
 	// The same ranges and URLs stand in many packages; each is checked once.
 	ranges, sources, gits map[string]error
+}
+
+// reserve makes room for the packages at once. No package is written in fewer than minPackage bytes, so that a
+// text cannot ask for much more memory than it has.
+func (p *parser) reserve() {
+	const minPackage = len("[[package]]\nname=\"a\"\nversion=\"0.0.0\"\npath=\"b\"\n")
+	n := min(strings.Count(p.reader.text, "\n[[package]]"), len(p.reader.text)/minPackage)
+	p.names = make(map[tableName]int, n)
+	if n > 0 {
+		p.lock.Packages = make([]Package, 0, n)
+	}
 }
 
 type tableName struct {
@@ -193,7 +204,8 @@ func (p *parser) key(it item) error {
 	if slices.Contains(p.seen, it.name) {
 		return fmt.Errorf("key %s stands twice", it.name)
 	}
-	known, err := false, error(nil)
+	var known bool
+	var err error
 	switch p.table {
 	case "":
 		if known = it.name == "version"; known {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"unicode"
 
 	"github.com/openpackage/opkg/ident"
 )
@@ -21,7 +22,7 @@ func (v value) checked(fault func(string) string) (string, error) {
 		return "", errors.New("it is empty")
 	case len(s) > MaxValue:
 		return "", fmt.Errorf("it has more than %d bytes", MaxValue)
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }):
+	case hasControl(s):
 		return "", fmt.Errorf("%s holds a control character", quote(s))
 	case fault == nil:
 		return s, nil
@@ -30,6 +31,15 @@ func (v value) checked(fault func(string) string) (string, error) {
 		return "", fmt.Errorf("%s %s", quote(withoutSecrets(s)), why)
 	}
 	return s, nil
+}
+
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f { // only now look closer
+			return strings.ContainsFunc(s[i:], unicode.IsControl)
+		}
+	}
+	return false
 }
 
 func (v value) name() (ident.Name, error) {
