@@ -194,8 +194,8 @@ func TestParseRefuses(t *testing.T) {
 		{"path not clean", "\"tools/agent\"", "\"./tools/agent\"", "path = \"./tools/agent\"#2", "shortest form, \"tools/agent\""},
 		{"base leaves", "base = \"packages/part\"\ncommit", "base = \"../part\"\ncommit", "base = \"../part", "not a directory in the repository"},
 		{"base with a dash", "base = \"packages/part\"\ncommit", "base = \"-part\"\ncommit", "base = \"-part", "begins with a dash"},
-		{"ref with a dash", "ref = \"v1.0.0\"", "ref = \"--upload-pack=x\"", "ref = \"--", "begins with a dash"},
-		{"ref with a blank", "ref = \"v1.0.0\"", "ref = \"a b\"", "ref = \"a", "is not a tag"},
+		{"ref with a dash", "ref = \"v1.0.0\"", "ref = \"--upload-pack=x\"", "ref = \"--", "ref: "},
+		{"ref with a blank", "ref = \"v1.0.0\"", "ref = \"a b\"", "ref = \"a", "ref: "},
 		{"control character", "ref = \"v1.0.0\"", `ref = "v1\u001b[2J"`, "ref = \"v1", `holds a control character`},
 		{"long value", "ref = \"v1.0.0\"", "ref = \"" + strings.Repeat("a", MaxValue+1) + "\"", "ref = \"aaa", "more than 4096 bytes"},
 	}

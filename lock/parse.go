@@ -252,7 +252,7 @@ func (p *parser) setRequire(r *Require, key string, v value) (known bool, err er
 	case "git":
 		r.Git, err = p.gitURL(v)
 	case "ref":
-		r.Ref, err = v.checked(refFault)
+		r.Ref, err = v.ref()
 	case "base":
 		r.Base, err = v.checked(nil)
 	case "registry":
@@ -295,7 +295,7 @@ func (p *parser) setPackage(k *Package, key string, v value) (known bool, err er
 	case "git":
 		k.Git, err = p.gitURL(v)
 	case "ref":
-		k.Ref, err = v.checked(refFault)
+		k.Ref, err = v.ref()
 	case "base":
 		k.Base, err = v.checked(insideFault)
 	case "commit":

@@ -50,6 +50,14 @@ func (v value) name() (ident.Name, error) {
 	return ident.ParseName(s)
 }
 
+func (v value) ref() (string, error) {
+	s, err := v.checked(nil)
+	if err == nil {
+		err = ident.ParseRef(s)
+	}
+	return s, err
+}
+
 func (v value) number(low, high int64) (int64, error) {
 	if v.kind != numberValue {
 		return 0, v.mistyped(numberValue)
@@ -229,17 +237,6 @@ func insideFault(s string) string {
 		return "begins with a dash"
 	}
 	return pathFault(s)
-}
-
-// refFault refuses what git could take for an option or for more than one ref.
-func refFault(s string) string {
-	switch {
-	case strings.HasPrefix(s, "-"):
-		return "begins with a dash"
-	case strings.ContainsAny(s, ` ~^:?*[\`) || strings.Contains(s, "..") || strings.Contains(s, "@{"):
-		return "is not a tag, a branch or a commit"
-	}
-	return ""
 }
 
 func upperFault(s string) string {
