@@ -154,3 +154,32 @@ func formatReleaseForm(alternatives [][]primitive) string {
 	}
 	return "*"
 }
+
+// witnesses are versions at, below and above every bound of the two ranges: where the ranges
+// differ or meet, they do so at one of these.
+func witnesses(t *testing.T, texts ...string) []Version {
+	out := []Version{mustVersion(t, "0.0.0-0"), mustVersion(t, "0.0.0"), mustVersion(t, "9999.0.0")}
+	for _, text := range texts {
+		for _, list := range releaseForm(t, text) {
+			for _, p := range list {
+				if p.v.IsZero() {
+					continue
+				}
+				v := p.v
+				out = append(out, v, v.next(), v.next().next())
+				for _, pre := range []string{"", "0", "a", "zzz"} {
+					v.pre = pre
+					out = append(out, v, v.next())
+					w := v
+					w.patch++
+					out = append(out, w)
+					if w = v; w.patch > 0 {
+						w.patch--
+						out = append(out, w)
+					}
+				}
+			}
+		}
+	}
+	return out
+}

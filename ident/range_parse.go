@@ -170,11 +170,15 @@ func parsePartial(s string) (partial, error) {
 		}
 		*into[i], p.given = value, i+1
 	}
-	if core == text {
+	// What follows must be well formed even behind an x, where it says nothing.
+	pre, build, hasBuild := strings.Cut(text[len(core):], "+")
+	if hasBuild && !isBuild(build) {
+		return partial{}, notVersion(s)
+	}
+	if pre == "" {
 		return p, nil
 	}
-	// The rest must be well formed even behind an x, where it says nothing.
-	full, err := ParseVersion("0.0.0" + text[len(core):])
+	full, err := ParseVersion("0.0.0" + pre)
 	if err != nil {
 		return partial{}, notVersion(s)
 	}
@@ -182,6 +186,20 @@ func parsePartial(s string) (partial, error) {
 		p.v.pre = full.pre
 	}
 	return p, nil
+}
+
+// isBuild reports whether s is build metadata, which a range drops however long it is.
+func isBuild(s string) bool {
+	for part := range strings.SplitSeq(s, ".") {
+		if part == "" || strings.IndexFunc(part, notIdentifier) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func notIdentifier(c rune) bool {
+	return c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 }
 
 func notVersion(s string) error {
