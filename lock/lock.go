@@ -13,7 +13,7 @@ const FormatVersion = 1
 // Limits of a lock.
 const (
 	MaxSize         = 128 << 20 // bytes of the file
-	MaxValue        = 4096      // bytes of one string
+	MaxValue        = 8192      // bytes of one string
 	MaxArtifactSize = 4 << 30   // bytes of one artifact
 )
 

@@ -352,14 +352,18 @@ func (p *parser) dependencies(v value) ([]Dependency, error) {
 	return out, nil
 }
 
+// rangeText is a range as its author wrote it, tabs and all.
 func (p *parser) rangeText(v value) (string, error) {
-	return p.once(v, p.ranges, func(s string) error {
+	text := v.text
+	v.text = strings.ReplaceAll(text, "\t", " ")
+	_, err := p.once(v, p.ranges, func(s string) error {
 		if s != strings.TrimSpace(s) {
 			return fmt.Errorf("%s has blanks around it", quote(s))
 		}
 		_, err := ident.ParseRange(s)
 		return err
 	})
+	return text, err
 }
 
 func (p *parser) source(v value) (ident.SourceID, error) {

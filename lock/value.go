@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/origin"
 )
 
 // checked is the text of v if it is a string that any key may hold and in which fault finds nothing.
@@ -165,31 +166,23 @@ func (k *Package) fault() string {
 
 // artifactFault judges where an archive is: a path below its source, or a web URL.
 func artifactFault(s string) string {
-	if strings.TrimLeft(s, urlPathChars+":[]") != "" {
-		return "holds a character that a URL without query, fragment or user cannot have"
-	}
 	if !isWebURL(s) {
-		if strings.ContainsAny(s, ":[]") {
-			return "is neither a path below its source nor an https: URL"
+		if strings.ContainsAny(s, `:?#\`) || strings.ContainsFunc(s, unicode.IsSpace) {
+			return "is neither a path below its source nor a URL without user, query and fragment"
 		}
 		return segmentsFault(s)
 	}
-	u, err := url.Parse(s)
+	u, err := origin.ParseURL(s)
 	switch {
 	case err != nil:
-		return "is not a URL"
-	case u.User != nil:
-		return "holds a user or a password"
-	case u.Hostname() == "" || u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":"):
-		return "needs a host in lower case"
-	case strings.ContainsAny(u.EscapedPath(), ":[]"):
-		return "is not a URL in its canonical form"
+		return "is not a URL without user and fragment"
+	case u.RawQuery != "" || u.ForceQuery:
+		return "holds a query"
+	case u.String() != s:
+		return "is not in its canonical form, " + quote(u.String())
 	}
 	return segmentsFault(strings.TrimPrefix(u.EscapedPath(), "/"))
 }
-
-// urlPathChars may stand in a URL's path; the other marks that RFC 3986 allows there are left out for what shells make of them.
-const urlPathChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!+,=@%/"
 
 func isWebURL(s string) bool {
 	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
@@ -220,7 +213,7 @@ func pathFault(s string) string {
 	switch {
 	case strings.Contains(s, `\`):
 		return "holds a backslash"
-	case path.IsAbs(s) || len(s) > 1 && s[1] == ':' || strings.HasPrefix(s, "~"):
+	case path.IsAbs(s) || len(s) > 1 && s[1] == ':':
 		return "is not relative to the workspace"
 	case path.Clean(s) != s:
 		return "is not in its shortest form, " + quote(path.Clean(s))
@@ -230,11 +223,8 @@ func pathFault(s string) string {
 
 // insideFault judges a directory of a repository.
 func insideFault(s string) string {
-	switch {
-	case s == "." || s == ".." || strings.HasPrefix(s, "../"):
+	if s == "." || s == ".." || strings.HasPrefix(s, "../") {
 		return "is not a directory in the repository"
-	case strings.HasPrefix(s, "-"):
-		return "begins with a dash"
 	}
 	return pathFault(s)
 }

@@ -228,6 +228,9 @@ func (p *indexParser) dependencies() ([]ident.Requirement, error) {
 		}
 		rng, ok := p.ranges[text]
 		if !ok {
+			if len(text) > MaxRange {
+				return &fault{at, fmt.Sprintf("the range of %s has more than %d bytes", name, MaxRange)}
+			}
 			if rng, err = ident.ParseRange(text); err != nil {
 				return within("", at, err)
 			}

@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 )
@@ -38,12 +39,18 @@ func checkReference(s string) error {
 		}
 		return nil
 	}
-	host, _, _ := strings.Cut(rest, "/")
+	host, path, _ := strings.Cut(rest, "/")
 	switch {
 	case strings.Contains(host, "@"):
 		return fmt.Errorf("%s holds a user or a password", quoteNoUser(s))
 	case host == "" || strings.HasPrefix(host, ":"):
 		return fmt.Errorf("%s has no host", quote(s))
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		plain, err := url.PathUnescape(part)
+		if err != nil || plain == "" || plain == "." || plain == ".." || strings.ContainsAny(plain, `/\`) {
+			return fmt.Errorf("%s has an empty part, a . or .., or an escaped slash in its path", quote(s))
+		}
 	}
 	return nil
 }

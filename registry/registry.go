@@ -12,6 +12,7 @@ const (
 	MaxDependencies = 5_000    // direct dependencies of one version
 	MaxDepth        = 64       // nesting of objects and lists, unknown keys included
 	MaxReference    = 2048     // bytes of a tarball reference
+	MaxRange        = 4096     // bytes of a dependency's range
 	MaxText         = 4096     // bytes of a description or a reason
 	MaxArtifactSize = 4 << 30  // bytes of one archive
 )
