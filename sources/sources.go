@@ -8,14 +8,18 @@ import (
 	"github.com/openpackage/opkg/registry"
 )
 
-// Source is one place that packages come from.
+// Source is one place that packages come from. It is safe for concurrent use.
+//
+// In the releases that List returns, Artifact is relative to the source where it lies under it, and else an absolute
+// https URL: what a lock says, and what Open takes.
 type Source interface {
 	// ID is the canonical identity, as it stands in a lock.
 	ID() ident.SourceID
 	// List returns all releases of name. Errors: *NotFoundError when the source does not have the name;
-	// *UnavailableError; *auth.Error; *registry.Error for malformed data.
+	// *UnavailableError; *auth.Error; *NotAllowedError; *registry.Error for malformed data; the context's own.
 	List(ctx context.Context, name ident.Name) (*registry.Index, error)
-	// Open opens one artifact, not yet verified.
+	// Open opens one artifact, not yet verified. Errors, also of Read: as List, and *ident.MismatchError for a size that
+	// is not ref's. A *NotFoundError says that the artifact is not there.
 	Open(ctx context.Context, ref Ref) (io.ReadCloser, error)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/openpackage/opkg/internal/origin"
+	"github.com/openpackage/opkg/internal/strictyaml"
 )
 
 // Error says that a registry wants other credentials than it was sent, or any at all.
@@ -52,19 +53,4 @@ func (e *Error) Hint() string {
 }
 
 // FileError is a fault of credentials.yml or netrc. It never holds text of the file.
-type FileError struct {
-	Path     string
-	Line     int // 0: the whole file
-	Msg      string
-	HintText string
-}
-
-func (e *FileError) Error() string {
-	if e.Line > 0 {
-		return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Msg)
-	}
-	return fmt.Sprintf("%s: %s", e.Path, e.Msg)
-}
-
-// Hint says what to do, or "".
-func (e *FileError) Hint() string { return e.HintText }
+type FileError = strictyaml.Error

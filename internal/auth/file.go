@@ -110,7 +110,7 @@ func readFile(path string) (map[origin.Origin]Entry, error) {
 		return map[origin.Origin]Entry{}, err
 	}
 	if runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 {
-		return nil, &FileError{Path: path, Msg: fmt.Sprintf("it holds secrets and others may use it (mode %04o)", mode.Perm()),
+		return nil, &FileError{File: path, Msg: fmt.Sprintf("it holds secrets and others may use it (mode %04o)", mode.Perm()),
 			HintText: "chmod 600 " + path}
 	}
 	return parseFile(path, data)
@@ -119,10 +119,10 @@ func readFile(path string) (map[origin.Origin]Entry, error) {
 // parseFile reads the text of credentials.yml. Messages of the YAML reader may quote the text, so none of them
 // is passed on.
 func parseFile(path string, data []byte) (map[origin.Origin]Entry, error) {
-	fault := func(n *strictyaml.Node, msg string) error { return &FileError{Path: path, Line: n.Line, Msg: msg} }
+	fault := func(n *strictyaml.Node, msg string) error { return &FileError{File: path, Line: n.Line, Msg: msg} }
 	root, err := strictyaml.Parse(path, data, maxFile)
 	if err != nil {
-		fe := &FileError{Path: path, Msg: "it is not well-formed YAML"}
+		fe := &FileError{File: path, Msg: "it is not well-formed YAML"}
 		var se *strictyaml.Error
 		if errors.As(err, &se) {
 			fe.Line = se.Line
@@ -192,7 +192,7 @@ func readSmall(path string) (data []byte, mode fs.FileMode, err error) {
 	case err != nil:
 		return nil, 0, err
 	case !fi.Mode().IsRegular():
-		return nil, 0, &FileError{Path: path, Msg: "it is not a regular file"}
+		return nil, 0, &FileError{File: path, Msg: "it is not a regular file"}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -204,7 +204,7 @@ func readSmall(path string) (data []byte, mode fs.FileMode, err error) {
 	}
 	data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = &FileError{Path: path, Msg: fmt.Sprintf("it has more than %d bytes", maxFile)}
+		err = &FileError{File: path, Msg: fmt.Sprintf("it has more than %d bytes", maxFile)}
 	}
 	if data == nil {
 		data = []byte{}

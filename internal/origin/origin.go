@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -59,6 +60,12 @@ func (o Origin) HostPort() string {
 
 // Authority is the host with its port where it is not the scheme's own, as a URL has it.
 func (o Origin) Authority() string { return o.url().Host }
+
+// HostIn reports whether hostPort, as HostPort gives it, is one of hosts: each a host, which stands for its port 443, or
+// host:port.
+func HostIn(hostPort string, hosts []string) bool {
+	return slices.Contains(hosts, hostPort) || slices.Contains(hosts, strings.TrimSuffix(hostPort, ":443"))
+}
 
 func (o Origin) url() *url.URL {
 	u, err := url.Parse(string(o))

@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/openpackage/opkg/internal/origin"
+)
+
+// GetOptions of Get.
+type GetOptions struct {
+	Accept      string // media type; "": any
+	IfNoneMatch string // an ETag: 304 is an answer then
+	NoCache     bool   // caches on the way must ask the origin
+	MaxSize     int64  // bytes of the body, decompressed
+}
+
+// Document is one small answer, whole.
+type Document struct {
+	NotModified bool // 304: Body is nil
+	Body        []byte
+	Header      http.Header
+}
+
+// Get fetches a small document. Errors: *StatusError for an answer other than 200 (or 304 where that was asked for),
+// *NetworkError, *RefusedError, *TooLargeError.
+func (s *Site) Get(ctx context.Context, u *url.URL, opt GetOptions) (*Document, error) {
+	header := http.Header{}
+	set := func(k, v string) {
+		if v != "" {
+			header.Set(k, v)
+		}
+	}
+	set("Accept", opt.Accept)
+	set("If-None-Match", opt.IfNoneMatch)
+	if opt.NoCache {
+		set("Cache-Control", "no-cache")
+	}
+	t := tries{site: s, url: u}
+	for {
+		doc, err := s.get(ctx, u, header, opt)
+		if err == nil {
+			return doc, nil
+		}
+		if err := t.failed(ctx, err); err != nil {
+			return nil, err
+		}
+		if err == errUnasked304 {
+			header.Set("Cache-Control", "no-cache")
+		}
+	}
+}
+
+// get is one attempt.
+func (s *Site) get(ctx context.Context, u *url.URL, header http.Header, opt GetOptions) (*Document, error) {
+	ans, err := s.exchange(ctx, u, header, http.StatusOK, http.StatusNotModified)
+	if err != nil {
+		return nil, err
+	}
+	defer ans.close()
+	doc := &Document{Header: ans.Header, NotModified: ans.StatusCode == http.StatusNotModified}
+	switch {
+	case doc.NotModified && opt.IfNoneMatch == "":
+		return nil, errUnasked304
+	case doc.NotModified:
+		return doc, nil
+	case ans.ContentLength > opt.MaxSize:
+		return nil, &TooLargeError{URL: origin.Show(u), Limit: opt.MaxSize}
+	}
+	doc.Body, err = io.ReadAll(io.LimitReader(ans.Body, opt.MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(doc.Body)) > opt.MaxSize {
+		return nil, &TooLargeError{URL: origin.Show(u), Limit: opt.MaxSize}
+	}
+	return doc, nil
+}

@@ -1,0 +1,226 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/event"
+	"github.com/openpackage/opkg/registry"
+)
+
+// Revalidator is a Source whose indexes are documents that can be kept, and asked for again at little cost.
+type Revalidator interface {
+	Source
+	// Fetch gets the document of a name. Errors as List.
+	Fetch(ctx context.Context, name ident.Name, opt FetchOptions) (*Document, error)
+	// Parse reads a document, and resolves its artifacts. The error is a *registry.Error.
+	Parse(name ident.Name, data []byte) (*registry.Index, error)
+}
+
+// FetchOptions of Revalidator.Fetch.
+type FetchOptions struct {
+	ETag    string // of the document that is kept: NotModified is an answer then
+	NoCache bool   // caches on the way must ask the registry itself
+}
+
+// Document is an index as it came.
+type Document struct {
+	NotModified bool // Data is nil: what is kept is current
+	Data        []byte
+	ETag        string
+	MaxAge      time.Duration // how long it may be used without asking; 0: not at all
+	NoStore     bool          // it must not be kept
+}
+
+// CacheOptions of NewCached.
+type CacheOptions struct {
+	Dir      string           // OPKG_HOME/cache; safe to delete at any time
+	Now      func() time.Time // the clock
+	Offline  bool             // ask nothing, and answer from what is kept
+	Refresh  bool             // ask even for what is still fresh
+	Observer event.Observer
+}
+
+// Cached keeps the indexes of a Source on disk, and what they said before in mind: a version that vanished is a warning, a
+// version whose sha256 changed an *ident.MismatchError that names both. What is kept is replaced only
+// by a good answer.
+type Cached struct {
+	src Revalidator
+	opt CacheOptions
+	dir cacheDir
+}
+
+// NewCached wraps src. Nothing is read yet.
+func NewCached(src Revalidator, opt CacheOptions) *Cached {
+	return &Cached{src: src, opt: opt, dir: cacheDirOf(opt.Dir, src.ID())}
+}
+
+// ID implements Source.
+func (c *Cached) ID() ident.SourceID { return c.src.ID() }
+
+// Open implements Source. Artifacts are not kept here, but in the store.
+func (c *Cached) Open(ctx context.Context, ref Ref) (io.ReadCloser, error) {
+	if c.opt.Offline {
+		return nil, &UnavailableError{Source: c.ID(), Err: &offlineError{fmt.Sprintf("%s@%s is not in the store", ref.Name, ref.Version)}}
+	}
+	return c.src.Open(ctx, ref)
+}
+
+// offlineError says what is missing where nothing may be asked.
+type offlineError struct{ missing string }
+
+func (e *offlineError) Error() string { return e.missing + ", and --offline forbids to ask for it" }
+func (e *offlineError) Hint() string  { return "run the command once with the network" }
+
+// List implements Source.
+func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, error) {
+	old := c.load(name)
+	switch {
+	case c.opt.Offline && old == nil:
+		return nil, &UnavailableError{Source: c.ID(), Err: &offlineError{fmt.Sprintf("its index of %s is not in the cache", name)}}
+	case c.opt.Offline && old.Missing:
+		return nil, &NotFoundError{Name: name, Asked: []string{string(c.ID())}}
+	case c.opt.Offline, old != nil && !c.opt.Refresh && old.fresh(c.opt.Now()):
+		return old.index, nil
+	}
+	opt := FetchOptions{NoCache: c.opt.Refresh}
+	if old != nil && !old.Missing {
+		opt.ETag = old.ETag
+	}
+	doc, err := c.src.Fetch(ctx, name, opt)
+	var missing *NotFoundError
+	switch {
+	case errors.As(err, &missing):
+		c.noteMissing(name, old)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case doc.NotModified && (old == nil || opt.ETag == ""):
+		return nil, &UnavailableError{Source: c.ID(), Err: fmt.Errorf("it says that its index of %s is not modified, to who has none", name)}
+	case doc.NotModified:
+		if doc.MaxAge > 0 {
+			old.keepUntil(c.opt.Now(), doc.MaxAge)
+			c.dir.write(name, &old.entry)
+		}
+		return old.index, nil
+	}
+	return c.take(name, old, doc)
+}
+
+// kept is an entry with its index parsed; index is nil where the registry never had the name.
+type kept struct {
+	entry
+	index *registry.Index
+}
+
+// load reads what is kept of a name; what cannot be read is not there.
+func (c *Cached) load(name ident.Name) *kept {
+	e := c.dir.read(name)
+	if e == nil {
+		return nil
+	}
+	k := &kept{entry: *e}
+	if len(e.data) == 0 && e.Missing {
+		return k
+	}
+	var err error
+	if k.index, err = c.src.Parse(name, e.data); err != nil {
+		return nil
+	}
+	return k
+}
+
+// noteMissing remembers that the registry does not have the name, and what it had before.
+func (c *Cached) noteMissing(name ident.Name, old *kept) {
+	e := entry{}
+	if old != nil {
+		if old.Missing {
+			return
+		}
+		e = old.entry
+		c.warn(fmt.Sprintf("%s had %s before and says now that it does not", c.ID(), name))
+	}
+	e.Missing, e.Until = true, time.Time{}
+	c.dir.write(name, &e)
+}
+
+// take holds a new document against the one that is kept, and keeps it.
+func (c *Cached) take(name ident.Name, old *kept, doc *Document) (*registry.Index, error) {
+	ix, err := c.src.Parse(name, doc.Data)
+	if err != nil {
+		return nil, err
+	}
+	e := entry{ETag: doc.ETag, data: doc.Data}
+	if old != nil {
+		if e.Gone, err = c.compare(name, old, ix); err != nil {
+			return nil, err
+		}
+	}
+	if doc.NoStore {
+		return ix, nil
+	}
+	e.keepUntil(c.opt.Now(), doc.MaxAge)
+	c.dir.write(name, &e)
+	return ix, nil
+}
+
+// compare returns the versions that were there once and are not in ix, with their digests.
+func (c *Cached) compare(name ident.Name, old *kept, ix *registry.Index) (gone map[string]string, err error) {
+	now := make(map[string]ident.SHA256, len(ix.Releases))
+	for _, r := range ix.Releases {
+		now[r.Version.String()] = r.SHA256
+	}
+	check := func(v, was string) (vanished bool, err error) {
+		is, there := now[v]
+		if !there || is.String() == was {
+			return !there, nil
+		}
+		version, _ := ident.ParseVersion(v)
+		return false, &ChangedError{MismatchError: &ident.MismatchError{Name: name, Version: version, Source: string(c.ID()), What: "sha256",
+			Want: was + " (as seen before)", Got: is.String()}}
+	}
+	gone = map[string]string{}
+	for v, was := range old.Gone {
+		vanished, err := check(v, was)
+		if err != nil {
+			return nil, err
+		}
+		if vanished {
+			gone[v] = was
+		}
+	}
+	if old.index == nil {
+		return gone, nil
+	}
+	for _, r := range old.index.Releases {
+		v := r.Version.String()
+		vanished, err := check(v, r.SHA256.String())
+		if err != nil {
+			return nil, err
+		}
+		if vanished {
+			gone[v] = r.SHA256.String()
+			c.warn(fmt.Sprintf("%s had %s %s before and does not list it any more", c.ID(), name, v))
+		}
+	}
+	return gone, nil
+}
+
+func (c *Cached) warn(text string) {
+	c.opt.Observer.Emit(event.Event{Kind: event.Warning, Source: string(c.ID()), Text: text,
+		Hint: "a registry keeps what it has published, and yanks what is not to be used: ask its owner"})
+}
+
+// ChangedError is a published version whose archive is another one now. It wraps an *ident.MismatchError.
+type ChangedError struct{ *ident.MismatchError }
+
+func (e *ChangedError) Unwrap() error { return e.MismatchError }
+
+// Hint says what to do.
+func (e *ChangedError) Hint() string {
+	return "a published version never changes: ask the registry's owner, and if this is right, empty the cache directory"
+}
