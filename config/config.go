@@ -1,7 +1,9 @@
-// Package config reads config.yml, the user's and the workspace's, and merges the two.
 package config
 
-import "github.com/openpackage/opkg/ident"
+import (
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/strictyaml"
+)
 
 // Origin tells whose file said something.
 type Origin uint8
@@ -26,6 +28,8 @@ type Registry struct {
 	Insecure  bool
 	File      string
 	Line      int
+
+	column int
 }
 
 // HeaderEnv sends a header whose value is in a variable of the environment.
@@ -38,23 +42,25 @@ type Scope struct {
 	Origin   Origin
 	File     string
 	Line     int
+
+	column int
 }
 
-// File is one parsed config.yml.
+// File is one parsed config.yml. Its registries stand in the order of the file. A scope that names an alias has
+// that in Registry.Alias and nothing else there: Merge finds the registry.
 type File struct {
 	Path          string
 	Origin        Origin
 	Registries    []Registry
 	Scopes        []Scope
 	ArtifactHosts []string
-	// the rest is the parser's own
 }
 
 // Config is what both files together say.
 type Config struct {
 	Registries    []Registry // search order: the workspace's first
 	Scopes        []Scope    // sorted by scope
-	ArtifactHosts []string   // host[:port], the user's own file only
+	ArtifactHosts []string   // host[:port], the user's own file only; sorted
 }
 
 // Places are the absolute directories that relative paths of a config start from.
@@ -64,13 +70,39 @@ type Places struct {
 	OPKGHome  string // ~/.openpackage, or OPKG_HOME
 }
 
-// Parse reads one config.yml. The error is a *manifest-like Error with file, line and column.
-func Parse(path string, data []byte, origin Origin, at Places) (*File, error) { panic("stub") }
+// Error is a fault of a file, with its place.
+type Error = strictyaml.Error
 
-// Merge puts the workspace's file before the user's; either may be nil. A scope or alias that the
-// user's file names is a pin: a workspace that says otherwise is an error. With no registry
-// anywhere, default is https://registry.openpackage.dev/.
-func Merge(workspace, user *File) (*Config, error) { panic("stub") }
+// The registry that is asked when none is configured.
+const (
+	DefaultAlias  = "default"
+	DefaultSource = ident.SourceID("https://registry.openpackage.dev/")
+)
+
+// MaxSize bounds a config.yml, in bytes.
+const MaxSize = 1 << 20
 
 // ByAlias finds a registry by alias.
-func (c *Config) ByAlias(alias string) (Registry, bool) { panic("stub") }
+func (c *Config) ByAlias(alias string) (Registry, bool) {
+	for _, r := range c.Registries {
+		if r.Alias == alias {
+			return r, true
+		}
+	}
+	return Registry{}, false
+}
+
+// BySource finds the registry, one of the list or of a scope, whose packages have s as their source in a lock.
+func (c *Config) BySource(s ident.SourceID) (Registry, bool) {
+	for _, r := range c.Registries {
+		if r.Source == s {
+			return r, true
+		}
+	}
+	for _, sc := range c.Scopes {
+		if sc.Registry.Source == s {
+			return sc.Registry, true
+		}
+	}
+	return Registry{}, false
+}

@@ -1,6 +1,9 @@
 package manifest
 
-import "github.com/openpackage/opkg/ident"
+import (
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/strictyaml"
+)
 
 // Manifest is one openpackage.yml.
 type Manifest struct {
@@ -52,42 +55,20 @@ type Warning struct {
 }
 
 // Error is a fault of a file, with its place.
-type Error struct {
-	File         string
-	Line, Column int // 0: the whole file
-	Msg          string
-	HintText     string
-}
+type Error = strictyaml.Error
 
-func (e *Error) Error() string { panic("stub") }
-
-// Hint says what to do, or "".
-func (e *Error) Hint() string { return e.HintText }
+// MaxSize bounds an openpackage.yml, in bytes.
+const MaxSize = 1 << 20
 
 // Parse reads the openpackage.yml of a workspace (the root). The error is an *Error.
-func Parse(file string, data []byte) (*Manifest, error) { panic("stub") }
+func Parse(file string, data []byte) (*Manifest, error) {
+	return parse(file, data, false)
+}
 
 // ParsePackage reads the openpackage.yml of a package that came from elsewhere: the name is
 // required, and dependencies that would reach into the machine (a local git path) are refused.
-// Directory dependencies and dev-dependencies of a package are read and ignored by callers.
-func ParsePackage(file string, data []byte) (*Manifest, error) { panic("stub") }
-
-// Add returns data with deps added, or their entries replaced where the name is there already, every
-// other byte untouched. In a Dependency to write, HasRange tells whether to write version:.
-func Add(file string, data []byte, deps ...Dependency) ([]byte, error) { panic("stub") }
-
-// Remove returns data without the entries of names, in both lists; missing reports names not there.
-func Remove(file string, data []byte, names ...ident.Name) (out []byte, missing []ident.Name, err error) {
-	panic("stub")
+// Directory dependencies and dev-dependencies of a package are read and ignored by callers; its overrides
+// are not read. The error is an *Error.
+func ParsePackage(file string, data []byte) (*Manifest, error) {
+	return parse(file, data, true)
 }
-
-// IndexEntry is what opkg writes for one package into openpackage.index.yml.
-type IndexEntry struct {
-	Name    ident.Name
-	Path    string // ~/.openpackage/registry/<name>/<version>/
-	Version string
-}
-
-// UpdateIndex returns the text of .openpackage/openpackage.index.yml with path and version of each
-// entry set, and everything else byte for byte as it was. data is nil when there is no file yet.
-func UpdateIndex(file string, data []byte, entries []IndexEntry) ([]byte, error) { panic("stub") }

@@ -63,6 +63,7 @@ const (
 	isNull
 	isNumber
 	isBool
+	isTime
 )
 
 // Errorf is an *Error at n.
@@ -161,6 +162,20 @@ func (n *Node) OnlyKeys(what string, keys ...string) error {
 
 // IsText reports whether n is a scalar that every reader takes for text.
 func (n *Node) IsText() bool { return n.Kind == Scalar && n.resolved == isText }
+
+// Equal reports whether a and b have the same content: the same keys in the same order, items, texts, and what YAML takes each scalar for.
+// How they are written does not count.
+func Equal(a, b *Node) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	if a.Kind != b.Kind || a.Text != b.Text && !(a.IsNull() && b.IsNull()) || a.resolved != b.resolved {
+		return false
+	}
+	return slices.EqualFunc(a.Items, b.Items, Equal) && slices.EqualFunc(a.Fields, b.Fields, func(f, g Field) bool {
+		return f.Key.Text == g.Key.Text && Equal(f.Value, g.Value)
+	})
+}
 
 // shape says what n is, for a message.
 func (n *Node) shape() string {

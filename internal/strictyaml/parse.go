@@ -315,6 +315,8 @@ func resolution(tag string) resolved {
 		return isNumber
 	case "!!bool":
 		return isBool
+	case "!!timestamp":
+		return isTime
 	}
 	return isText
 }

@@ -1,0 +1,98 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/strictyaml"
+)
+
+// pair is a key and its text, to be written.
+type pair struct{ key, value string }
+
+// scalar writes s in the style asked for, or in double quotes where that style cannot hold it.
+func scalar(s string, style strictyaml.Style) string {
+	switch {
+	case style == strictyaml.SingleQuoted && !strings.ContainsAny(s, "\n\t"):
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	case style == strictyaml.Plain && plainIsText(s):
+		return s
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
+}
+
+// words are plain scalars that older readers take for a boolean or nothing.
+var words = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "="}
+
+// plainIsText reports whether s without quotes is the text s, in block and in flow style.
+func plainIsText(s string) bool {
+	if slices.Contains(words, strings.ToLower(s)) || strings.Contains(s, "\n") {
+		return false
+	}
+	n, err := strictyaml.Parse("", []byte("["+s+"]"), MaxSize)
+	return err == nil && n != nil && len(n.Items) == 1 && n.Items[0].IsText() && n.Items[0].Style == strictyaml.Plain && n.Items[0].Text == s
+}
+
+// look is how the entries of a file are written, as far as its own lines show it.
+type look struct {
+	key, name, value strictyaml.Style // the style of keys, of names and of other values
+	padded           bool             // { name: a } rather than {name: a}
+}
+
+// lookOf takes the look of an entry; nil gives the look of a new file.
+func lookOf(n *strictyaml.Node, data []byte) look {
+	l := look{key: strictyaml.Plain, name: strictyaml.Plain, value: strictyaml.Plain}
+	if n == nil || n.Kind != strictyaml.Mapping {
+		return l
+	}
+	l.padded = n.Style == strictyaml.Flow && n.Start+1 < len(data) && data[n.Start+1] == ' '
+	for _, f := range n.Fields {
+		l.key = f.Key.Style
+		switch {
+		case f.Value.Kind != strictyaml.Scalar || f.Value.Style == strictyaml.Literal:
+		case f.Key.Text != "name":
+			l.value = f.Value.Style
+		case f.Value.Style != strictyaml.Plain && !plainIsText(f.Value.Text):
+			// The quotes had to be; their kind tells nothing of a name that needs none.
+		default:
+			l.name = f.Value.Style
+		}
+	}
+	return l
+}
+
+// field writes "key: value".
+func (l look) field(p pair) string {
+	style := l.value
+	if p.key == "name" {
+		style = l.name
+	}
+	return scalar(p.key, l.key) + ": " + scalar(p.value, style)
+}
+
+// flow writes {key: value, …}.
+func (l look) flow(pairs []pair) string {
+	parts := make([]string, len(pairs))
+	for i, p := range pairs {
+		parts[i] = l.field(p)
+	}
+	if l.padded {
+		return "{ " + strings.Join(parts, ", ") + " }"
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// block writes the lines of a mapping; all but the first begin with a line end and indent.
+func (l look) block(pairs []pair, eol string, indent int) string {
+	parts := make([]string, len(pairs))
+	for i, p := range pairs {
+		parts[i] = l.field(p)
+	}
+	return strings.Join(parts, eol+strings.Repeat(" ", indent))
+}
+
+// Init is a new openpackage.yml, in the form that the OpenPackage client writes.
+func Init(name ident.Name) []byte {
+	return []byte("name: " + scalar(string(name), strictyaml.Plain) + "\ndependencies: []\ndev-dependencies: []\n")
+}

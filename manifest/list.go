@@ -1,0 +1,173 @@
+package manifest
+
+import (
+	"strings"
+
+	"github.com/openpackage/opkg/internal/strictyaml"
+)
+
+// shape is how a file writes its lists: the column of the dashes, and how far behind them an item begins.
+type shape struct{ dash, gap int }
+
+// shapeOf is the shape of a block list. An item that begins below its dash gets a line of its own no more.
+func shapeOf(list *strictyaml.Node) shape {
+	s := shape{dash: list.Column - 1, gap: 2}
+	if last := list.Items[len(list.Items)-1]; last.Column-1 > s.dash && list.Items[0].Line == list.Line {
+		s.gap = list.Items[0].Column - 1 - s.dash
+	}
+	return s
+}
+
+// shapeIn takes the shape of the first block list of a document; the OpenPackage client puts the dashes
+// right below the key.
+func shapeIn(root *strictyaml.Node) (shape, *strictyaml.Node) {
+	if root != nil {
+		for _, f := range root.Fields {
+			if f.Value.Kind == strictyaml.Sequence && f.Value.Style == strictyaml.Block && len(f.Value.Items) > 0 {
+				return shapeOf(f.Value), f.Value.Items[len(f.Value.Items)-1]
+			}
+		}
+	}
+	return shape{dash: 0, gap: 2}, nil
+}
+
+// item writes an item in block style, without its first line end.
+func (e *editor) item(s shape, like *strictyaml.Node, pairs []pair) string {
+	l := lookOf(like, e.data)
+	text := strings.Repeat(" ", s.dash) + "-" + strings.Repeat(" ", s.gap-1)
+	if like != nil && like.Style == strictyaml.Flow {
+		return text + l.flow(pairs)
+	}
+	return text + l.block(pairs, e.eol, s.dash+s.gap)
+}
+
+// appendItem adds an item to a list that has some.
+func (e *editor) appendItem(list *strictyaml.Node, pairs []pair) {
+	last := list.Items[len(list.Items)-1]
+	if list.Style == strictyaml.Flow {
+		e.appendFlowItem(last, lookOf(last, e.data).flow(pairs))
+		return
+	}
+	text := e.eol + e.item(shapeOf(list), last, pairs)
+	if n := len(list.Items); n > 1 {
+		// A file with a blank line between the items gets one more.
+		if gap := e.lineEnd(list.Items[n-2].End()); e.isBlank(gap, e.nextLine(e.nextLine(gap))) {
+			text = e.eol + text
+		}
+	}
+	e.insert(e.lineEnd(last.End()), text)
+}
+
+// appendFlowItem adds an item behind the last of a list in brackets: on a line of its own where that is, and
+// with a comma behind it where that has one.
+func (e *editor) appendFlowItem(last *strictyaml.Node, text string) {
+	end := last.End()
+	behind, comma := e.comma(end)
+	ownLine := e.ownsLine(last.Start) && e.restIsComment(behind)
+	separator := " "
+	if ownLine {
+		separator = e.eol + strings.Repeat(" ", last.Start-e.lineStart(last.Start))
+	}
+	at := behind
+	if !comma {
+		e.insert(end, ",")
+		at = end
+	} else {
+		text += ","
+	}
+	if ownLine {
+		at = e.lineEnd(at)
+	}
+	e.insert(at, separator+text)
+}
+
+// firstItem adds an item to the field f of root, whose list is empty.
+func (e *editor) firstItem(root *strictyaml.Node, f strictyaml.Field, pairs []pair) {
+	if root.Style == strictyaml.Block {
+		if at, ok := e.emptied(f); ok {
+			s, like := shapeIn(root)
+			e.insert(at, e.eol+e.item(s, like, pairs))
+			return
+		}
+	}
+	l := look{key: f.Key.Style, name: f.Key.Style, value: f.Key.Style}
+	switch v := f.Value; {
+	case v.Kind == strictyaml.Sequence:
+		e.insert(v.End()-1, l.flow(pairs))
+	case v.Text == "":
+		e.insert(f.ColonEnd(), " ["+l.flow(pairs)+"]")
+	default:
+		e.replace(v.Start, v.End(), "["+l.flow(pairs)+"]")
+	}
+}
+
+// appendList adds the key of a list and its first item to a document in block style; root is nil for one without content.
+func (e *editor) appendList(root *strictyaml.Node, dev bool, pairs []pair) {
+	s, like := shapeIn(root)
+	e.appendBlock(root, []string{listKey(dev) + ":", e.item(s, like, pairs)})
+}
+
+// appendFlowList does so in a document that is one mapping in braces.
+func (e *editor) appendFlowList(root *strictyaml.Node, dev bool, pairs []pair) {
+	if len(root.Fields) == 0 {
+		e.insert(root.End()-1, listKey(dev)+": ["+look{key: strictyaml.Plain, name: strictyaml.Plain, value: strictyaml.Plain}.flow(pairs)+"]")
+		return
+	}
+	last := root.Fields[len(root.Fields)-1]
+	style := last.Key.Style
+	l := look{key: style, name: style, value: style}
+	separator := ", "
+	if e.ownsLine(last.Key.Start) {
+		separator = "," + e.eol + strings.Repeat(" ", last.Key.Start-e.lineStart(last.Key.Start))
+	}
+	e.insert(last.End(), separator+scalar(listKey(dev), style)+": ["+l.flow(pairs)+"]")
+}
+
+func listKey(dev bool) string {
+	if dev {
+		return devKeys[0]
+	}
+	return prodKeys[0]
+}
+
+// removeItem cuts item i out of the list of f.
+func (e *editor) removeItem(f strictyaml.Field, i int) {
+	list := f.Value
+	item := list.Items[i]
+	only := len(list.Items) == 1
+	if list.Style == strictyaml.Block {
+		dash := e.dashOf(list, item)
+		if only {
+			e.insert(f.ColonEnd(), " []")
+		}
+		e.cutLines(dash, item.End())
+		return
+	}
+	behind, comma := e.comma(item.End())
+	switch ownLines := e.ownsLine(item.Start) && e.restIsComment(behind); {
+	case only && e.isBlank(list.Start+1, item.Start) && e.isBlank(behind, list.End()-1):
+		e.replace(list.Start+1, list.End()-1, "")
+	case ownLines:
+		if !comma && !only {
+			if after, ok := e.comma(list.Items[i-1].End()); ok {
+				e.replace(after-1, after, "")
+			}
+		}
+		e.cutLines(item.Start, item.End())
+	case i+1 < len(list.Items):
+		e.replace(item.Start, list.Items[i+1].Start, "")
+	case only:
+		e.replace(item.Start, behind, "")
+	default:
+		e.replace(list.Items[i-1].End(), item.End(), "")
+	}
+}
+
+// dashOf is the offset of the dash of a block list's item.
+func (e *editor) dashOf(list, item *strictyaml.Node) int {
+	for at := e.lineStart(item.Start); ; at = e.lineStart(at - 1) {
+		if dash := at + list.Column - 1; dash < len(e.data) && e.data[dash] == '-' && e.isBlank(at, dash) || at == 0 {
+			return min(dash, item.Start)
+		}
+	}
+}
