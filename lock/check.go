@@ -28,7 +28,7 @@ func (l *Lock) CheckClosed(file string) error {
 	for i := range l.Packages {
 		p := &l.Packages[i]
 		for _, d := range p.Dependencies {
-			c.checkRange(fmt.Sprintf("%s %s", p.Name, p.Version), d.Name, d.Range)
+			c.checkRange(p, d.Name, d.Range)
 		}
 	}
 	c.checkReached()
@@ -61,14 +61,14 @@ func (c *closure) checkUnique() {
 }
 
 func (c *closure) checkRequire(r *Require) {
-	p := c.checkRange("the manifest", r.Name, r.Range)
+	p := c.checkRange(nil, r.Name, r.Range)
 	if p == nil {
 		return
 	}
 	switch {
 	case r.Git != p.Git && r.Git != "":
 		c.problem("the manifest asks for %s from %s, but it is locked from %s", r.Name, r.Git, p.origin())
-	case r.Path != "" && path.Clean(r.Path) != p.Path:
+	case r.Path != "" && path.Clean(r.Path) != path.Clean(p.Path):
 		c.problem("the manifest asks for %s from the directory %s, but it is locked from %s", r.Name, r.Path, p.origin())
 	case r.Git == "" && r.Path == "" && p.Source == "":
 		c.problem("the manifest asks for %s from a registry, but it is locked from %s", r.Name, p.origin())
@@ -81,21 +81,30 @@ func (c *closure) checkRequire(r *Require) {
 	}
 }
 
-// checkRange finds the package called name, nil where there is none, and judges its version.
-func (c *closure) checkRange(who string, name ident.Name, rng string) *Package {
+// checkRange finds the package called name, nil where there is none, and judges whether its version is in the
+// range that by asks for; a nil by is the manifest.
+func (c *closure) checkRange(by *Package, name ident.Name, rng string) *Package {
+	who := func() string {
+		if by == nil {
+			return "the manifest"
+		}
+		return fmt.Sprintf("%s %s", by.Name, by.Version)
+	}
 	i, ok := c.at[name]
 	if !ok {
-		c.problem("%s needs %s %s, which is not locked", who, name, orAny(rng))
+		c.problem("%s needs %s %s, which is not locked", who(), name, orAny(rng))
 		return nil
 	}
 	p := &c.lock.Packages[i]
-	if override, ok := c.overrides[name]; ok {
-		who, rng = "an override", override
+	override, overridden := c.overrides[name]
+	if overridden {
+		rng = override
+		who = func() string { return "an override" }
 	}
 	if accepts, err := c.accepts(rng, p.Version); err != nil {
-		c.problem("%s needs %s %s: %v", who, name, rng, err)
+		c.problem("%s needs %s: %v", who(), name, err)
 	} else if !accepts {
-		c.problem("%s needs %s %s, but %s is locked", who, name, orAny(rng), p.Version)
+		c.problem("%s needs %s %s, but %s is locked", who(), name, orAny(rng), p.Version)
 	}
 	return p
 }

@@ -88,6 +88,31 @@ func TestCheckClosedCommit(t *testing.T) {
 	}
 }
 
+// A lock that was just made has paths as the manifest writes them.
+func TestPathsMayBeWrittenLoosely(t *testing.T) {
+	made := &Lock{
+		Requires: []Require{{Name: "x", Path: "./x/"}},
+		Packages: []Package{{Name: "x", Version: version(t, "1.0.0"), Path: "./x/"}},
+	}
+	if err := made.CheckClosed("f"); err != nil {
+		t.Error(err)
+	}
+	if read := parse(t, string(made.Format())); Diff(made, read) != nil || read.CheckClosed("f") != nil {
+		t.Error("another lock when read")
+	}
+}
+
+// A range that is none is a problem like any other, for a lock that did not come from Parse.
+func TestCheckClosedMalformedRange(t *testing.T) {
+	l := &Lock{
+		Requires: []Require{{Name: "x", Range: "one"}},
+		Packages: []Package{{Name: "x", Version: version(t, "1.0.0"), Source: "https://h/"}},
+	}
+	if err := l.CheckClosed("f"); err == nil || !strings.Contains(err.Error(), `the manifest needs x: "one" is not a range`) {
+		t.Error(err)
+	}
+}
+
 // Packages that need each other are fine, and hold nobody up.
 func TestCycle(t *testing.T) {
 	v := version(t, "1.0.0")

@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -58,7 +59,7 @@ type Package struct {
 	Ref          string
 	Base         string // slash-separated, inside the repository
 	Commit       ident.Commit
-	Path         string // slash-separated, cleaned, relative to the workspace
+	Path         string // slash-separated, relative to the workspace; written in its shortest form
 	Size         int64  // bytes of the artifact
 	SHA256       ident.SHA256
 	Tree         ident.TreeID
@@ -153,7 +154,7 @@ func Diff(old, new *Lock) []Change {
 
 func (p *Package) equal(q *Package) bool {
 	return p.Name == q.Name && p.Version == q.Version && p.Source == q.Source && p.Artifact == q.Artifact &&
-		p.Git == q.Git && p.Ref == q.Ref && p.Base == q.Base && p.Commit == q.Commit && p.Path == q.Path &&
+		p.Git == q.Git && p.Ref == q.Ref && p.Base == q.Base && p.Commit == q.Commit && path.Clean(p.Path) == path.Clean(q.Path) &&
 		p.Size == q.Size && p.SHA256 == q.SHA256 && p.Tree == q.Tree && p.Dev == q.Dev &&
 		slices.Equal(p.Dependencies, q.Dependencies)
 }
