@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -94,7 +93,7 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 			continue
 		}
 		if _, ok := ws.Config.ByAlias(s.Alias); !ok {
-			return nil, ws.unknownAlias(s.Alias)
+			return nil, unknownAlias(ws.Config, s.Alias)
 		}
 	}
 	res := &AddResult{Manifest: ws.ManifestPath}
@@ -136,7 +135,7 @@ func (ws *Workspace) commit(ctx context.Context, edited []byte, opt AddOptions, 
 	if opt.NoLock {
 		return nil
 	}
-	if res.Lock, err = next.writeLock(res.Lock); err != nil || opt.NoSync {
+	if err = next.writeLock(res.Lock); err != nil || opt.NoSync {
 		return err
 	}
 	res.Sync, err = next.sync(ctx, opt.Sync)
@@ -217,6 +216,3 @@ func (e *NotRequiredError) Error() string {
 	}
 	return fmt.Sprintf("%s does not ask for %s", e.File, strings.Join(names, ", "))
 }
-
-// errAliasUnknown is wrapped by what unknownAlias returns.
-var errAliasUnknown = errors.New("no such registry")

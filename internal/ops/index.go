@@ -204,7 +204,9 @@ func describeArchive(ctx context.Context, path string, name ident.Name, v ident.
 // NotRegistryError says that a directory is not laid out like a registry.
 type NotRegistryError struct{ Dir string }
 
-func (e *NotRegistryError) Error() string { return e.Dir + " is no registry: it has no packages directory" }
+func (e *NotRegistryError) Error() string {
+	return e.Dir + " is no registry: it has no packages directory"
+}
 
 // Hint shows the layout.
 func (e *NotRegistryError) Hint() string {

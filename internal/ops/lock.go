@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/config"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/atomicfile"
 	"github.com/openpackage/opkg/lock"
@@ -70,12 +72,21 @@ func (ws *Workspace) lock(ctx context.Context, opt LockOptions) (*LockResult, er
 	case opt.DryRun:
 		return res, nil
 	}
+	return res, ws.writeLock(res)
+}
+
+// writeLock puts a new lock in the place of the one that stands.
+func (ws *Workspace) writeLock(res *LockResult) error {
+	fresh := res.Lock.Format()
+	if old, err := readUserFile(res.Path); err == nil && bytes.Equal(old, fresh) {
+		return nil
+	}
 	ws.warnNotPortable(res.Lock)
 	if err := atomicfile.Write(res.Path, fresh, 0o644); err != nil {
-		return nil, fmt.Errorf("write %s: %w", ws.world.show(res.Path), err)
+		return fmt.Errorf("write %s: %w", ws.world.show(res.Path), err)
 	}
 	res.Written = true
-	return res, nil
+	return nil
 }
 
 // explainStale says why the lock is not what Lock would write: in the words of the manifest where it
@@ -113,7 +124,7 @@ func describeChange(c lock.Change) string {
 // resolve solves and turns the solution into a lock.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
 	requires := ws.Requires()
-	router, err := ws.Router()
+	router, err := ws.router()
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
@@ -199,10 +210,7 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 // lockPackage describes one decision. What the registry does not say (size, tree) is learnt from the artifact itself, which
 // then lies in the store, where sync finds it.
 func (ws *Workspace) lockPackage(ctx context.Context, c *catalog, d solver.Decision, old *lock.Lock) (lock.Package, error) {
-	p := lock.Package{Name: d.Name, Version: d.Version}
-	for _, r := range d.Requirements {
-		p.Dependencies = append(p.Dependencies, lock.Dependency{Name: r.Name, Range: r.Range.String()})
-	}
+	p := lock.Package{Name: d.Name, Version: d.Version, Dependencies: lockDependencies(d.Requirements)}
 	if local := c.local[d.Name]; local != nil {
 		p.Path = local.path
 		return p, nil
@@ -258,7 +266,7 @@ func (ws *Workspace) checkFresh(l *lock.Lock) error {
 		if err != nil {
 			return err
 		}
-		if now.version() != p.Version || !sameDependencies(requirementsOf(now.manifest), p.Dependencies) {
+		if now.version() != p.Version || !slices.Equal(lockDependencies(requirementsOf(now.manifest)), p.Dependencies) {
 			stale.Differences = append(stale.Differences, fmt.Sprintf("%s changed its version or dependencies", r.Path+"/"+ManifestName))
 		}
 	}
@@ -268,16 +276,13 @@ func (ws *Workspace) checkFresh(l *lock.Lock) error {
 	return nil
 }
 
-func sameDependencies(now []ident.Requirement, locked []lock.Dependency) bool {
-	if len(now) != len(locked) {
-		return false
+// lockDependencies puts requirements, sorted by name, into the words of the lock.
+func lockDependencies(reqs []ident.Requirement) []lock.Dependency {
+	var out []lock.Dependency
+	for _, r := range reqs {
+		out = append(out, lock.Dependency{Name: r.Name, Range: r.Range.String()})
 	}
-	for i, r := range now {
-		if r.Name != locked[i].Name || r.Range.String() != locked[i].Range {
-			return false
-		}
-	}
-	return true
+	return out
 }
 
 // warnNotPortable tells the user when the lock names a directory of this machine.
@@ -288,7 +293,7 @@ func (ws *Workspace) warnNotPortable(l *lock.Lock) {
 			continue
 		}
 		seen[p.Source] = true
-		if reg, ok := ws.Config.BySource(p.Source); ok && ws.machineOnly(reg.Origin, p.Source) {
+		if reg, ok := ws.Config.BySource(p.Source); ok && reg.Origin == config.User {
 			ws.world.warn(fmt.Sprintf("%s names %s, a directory of this machine alone", LockName, p.Source),
 				"name the registry in the workspace's .openpackage/config.yml, by a relative path")
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -56,11 +57,11 @@ func (ws *Workspace) sync(ctx context.Context, opt SyncOptions) (*SyncResult, er
 	if err != nil {
 		return nil, err
 	}
-	router, err := ws.Router()
+	router, err := ws.router()
 	if err != nil {
 		return nil, err
 	}
-	packages, err := ws.selectPackages(ctx, router, l, opt, res)
+	packages, err := ws.selectPackages(router, l, opt, res)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +134,7 @@ func (ws *Workspace) syncLock(ctx context.Context, opt SyncOptions, res *SyncRes
 
 // selectPackages are those that sync brings to the machine, each from a source that config.yml or the root
 // manifest names: an edited lock cannot point anywhere else.
-func (ws *Workspace) selectPackages(ctx context.Context, router *sources.Router, l *lock.Lock, opt SyncOptions, res *SyncResult) ([]lock.Package, error) {
+func (ws *Workspace) selectPackages(router *sources.Router, l *lock.Lock, opt SyncOptions, res *SyncResult) ([]lock.Package, error) {
 	var out []lock.Package
 	for _, p := range l.Packages {
 		if opt.NoDev && p.Dev {
@@ -143,7 +144,7 @@ func (ws *Workspace) selectPackages(ctx context.Context, router *sources.Router,
 			res.Local++
 			continue
 		}
-		if err := router.Permitted(ctx, p.Name, p.Version, p.Source, p.Artifact); err != nil {
+		if err := router.Permitted(p.Name, p.Source, p.Artifact); err != nil {
 			return nil, err
 		}
 		out = append(out, p)
@@ -199,8 +200,8 @@ func sameArtifact(p lock.Package, have *cas.Artifact) error {
 		return diff("tree", p.Tree.String(), have.Tree.String())
 	case have.Size != p.Size:
 		return diff("size", fmt.Sprint(p.Size), fmt.Sprint(have.Size))
-	case !sameDependencies(have.Dependencies, p.Dependencies):
-		return diff("dependencies", describeLocked(p.Dependencies), cas.DescribeDependencies(have.Dependencies))
+	case !slices.Equal(lockDependencies(have.Dependencies), p.Dependencies):
+		return diff("dependencies", describeLocked(p.Dependencies), describeLocked(lockDependencies(have.Dependencies)))
 	}
 	return nil
 }

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/ops"
+)
+
+func treeCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "tree",
+		Short: "show what requires what, from the lock",
+		Args:  args(0, 0, "no argument"),
+		RunE: func(*cobra.Command, []string) error {
+			w, err := a.world()
+			if err != nil {
+				return err
+			}
+			g, err := w.Graph()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(treeJSON(g))
+				return nil
+			}
+			t := treePrinter{a: a, g: g, seen: map[ident.Name]bool{}}
+			for _, e := range g.Requires("") {
+				t.print(e, "", "")
+			}
+			return nil
+		},
+	}
+}
+
+// treePrinter prints each package's own requirements once; where it stands again, a mark says so.
+type treePrinter struct {
+	a    *app
+	g    *ops.Graph
+	seen map[ident.Name]bool
+}
+
+// print writes one edge behind lead, and what hangs below it behind below.
+func (t *treePrinter) print(e ops.Edge, lead, below string) {
+	version := ""
+	if p := t.g.Lock.Find(e.To); p != nil {
+		version = p.Version.String()
+	}
+	line := fmt.Sprintf("%s%s %s", lead, e.To, version)
+	line += t.a.paint(t.a.stdout, dim, " ("+e.Range+")")
+	if e.Dev {
+		line += " dev"
+	}
+	next := t.g.Requires(e.To)
+	if t.seen[e.To] && len(next) > 0 {
+		fmt.Fprintln(t.a.stdout, line+" …")
+		return
+	}
+	t.seen[e.To] = true
+	fmt.Fprintln(t.a.stdout, line)
+	for i, child := range next {
+		if i == len(next)-1 {
+			t.print(child, below+"└── ", below+"    ")
+		} else {
+			t.print(child, below+"├── ", below+"│   ")
+		}
+	}
+}
+
+type edgeJSON struct {
+	From  string `json:"from,omitempty"` // "" is openpackage.yml
+	To    string `json:"to"`
+	Range string `json:"range"`
+	Dev   bool   `json:"dev,omitempty"`
+}
+
+func newEdgeJSON(e ops.Edge) edgeJSON {
+	return edgeJSON{string(e.From), string(e.To), e.Range, e.Dev}
+}
+
+func treeJSON(g *ops.Graph) any {
+	out := struct {
+		Packages []packageJSON `json:"packages"`
+		Edges    []edgeJSON    `json:"edges"`
+	}{[]packageJSON{}, []edgeJSON{}}
+	for _, e := range g.Requires("") {
+		out.Edges = append(out.Edges, newEdgeJSON(e))
+	}
+	for i := range g.Lock.Packages {
+		p := &g.Lock.Packages[i]
+		out.Packages = append(out.Packages, newPackageJSON(p))
+		for _, e := range g.Requires(p.Name) {
+			out.Edges = append(out.Edges, newEdgeJSON(e))
+		}
+	}
+	return out
+}
+
+func whyCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "why NAME",
+		Short: "show why a package is locked: every path from openpackage.yml, and what asks which versions of it",
+		Args:  args(1, 1, "one name"),
+		RunE: func(_ *cobra.Command, given []string) error {
+			w, err := a.world()
+			if err != nil {
+				return err
+			}
+			name, err := ident.ParseName(given[0])
+			if err != nil {
+				return &ops.SpecError{Input: given[0], Err: err}
+			}
+			g, err := w.Graph()
+			if err != nil {
+				return err
+			}
+			paths, more, err := g.Paths(name)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				a.printJSON(whyJSON(g, name, paths, more))
+				return nil
+			}
+			a.renderWhy(g, name, paths, more)
+			return nil
+		},
+	}
+}
+
+func (a *app) renderWhy(g *ops.Graph, name ident.Name, paths [][]ops.Edge, more bool) {
+	p := g.Lock.Find(name)
+	fmt.Fprintf(a.stdout, "%s %s (from %s)\n", name, p.Version, origin(p))
+	for _, e := range g.RequiredBy(name) {
+		fmt.Fprintf(a.stdout, "  %s asks for %s\n", requirer(g, e), e.Range)
+	}
+	if o := g.Override(name); o != "" {
+		fmt.Fprintf(a.stdout, "  overrides in %s put %s in place of all of these\n", ops.ManifestName, o)
+	}
+	fmt.Fprintf(a.stdout, "paths:\n")
+	for _, path := range paths {
+		steps := []string{ops.ManifestName}
+		for _, e := range path {
+			steps = append(steps, fmt.Sprintf("%s %s", e.To, g.Lock.Find(e.To).Version))
+		}
+		fmt.Fprintf(a.stdout, "  %s\n", strings.Join(steps, " > "))
+	}
+	if more {
+		fmt.Fprintln(a.stdout, "  … and more")
+	}
+}
+
+// requirer names who asks: a package with its version, or the manifest.
+func requirer(g *ops.Graph, e ops.Edge) string {
+	if e.From == "" {
+		if e.Dev {
+			return ops.ManifestName + " (dev)"
+		}
+		return ops.ManifestName
+	}
+	return fmt.Sprintf("%s %s", e.From, g.Lock.Find(e.From).Version)
+}
+
+func whyJSON(g *ops.Graph, name ident.Name, paths [][]ops.Edge, more bool) any {
+	out := struct {
+		Package    packageJSON  `json:"package"`
+		RequiredBy []edgeJSON   `json:"requiredBy"`
+		Override   string       `json:"override,omitempty"`
+		Paths      [][]edgeJSON `json:"paths"`
+		More       bool         `json:"more,omitempty"` // there are more paths than these
+	}{Package: newPackageJSON(g.Lock.Find(name)), Override: g.Override(name), RequiredBy: []edgeJSON{}, Paths: [][]edgeJSON{}, More: more}
+	for _, e := range g.RequiredBy(name) {
+		out.RequiredBy = append(out.RequiredBy, newEdgeJSON(e))
+	}
+	for _, path := range paths {
+		var steps []edgeJSON
+		for _, e := range path {
+			steps = append(steps, newEdgeJSON(e))
+		}
+		out.Paths = append(out.Paths, steps)
+	}
+	return out
+}

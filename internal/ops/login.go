@@ -1,0 +1,101 @@
+package ops
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/openpackage/opkg/config"
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/auth"
+	"github.com/openpackage/opkg/internal/origin"
+)
+
+// LoginTarget finds the origin that credentials for a registry are bound to: an alias of the
+// configuration, or a URL.
+func (w *World) LoginTarget(registry string) (origin.Origin, error) {
+	text := registry
+	if !strings.Contains(registry, "://") {
+		cfg, err := w.configHere()
+		if err != nil {
+			return "", err
+		}
+		reg, ok := cfg.ByAlias(registry)
+		if !ok {
+			return "", unknownAlias(cfg, registry)
+		}
+		text = reg.Source.URL()
+	}
+	o, err := origin.Parse(text)
+	if err != nil {
+		return "", &AliasError{Alias: registry, Msg: "is no registry over http or https, so it takes no credentials of opkg's"}
+	}
+	return o, nil
+}
+
+// Login saves credentials for an origin in credentials.yml.
+func (w *World) Login(o origin.Origin, e auth.Entry) error {
+	return auth.Login(w.CredentialsFile(), o, e)
+}
+
+// Logout forgets the saved credentials for an origin, and reports whether there were any.
+func (w *World) Logout(o origin.Origin) (bool, error) {
+	return auth.Logout(w.CredentialsFile(), o)
+}
+
+// ConfigView is the configuration in effect, without secrets.
+type ConfigView struct {
+	Config    *config.Config
+	Workspace string          // its root, "" outside of one
+	LoggedIn  []origin.Origin // credentials.yml has something for them
+}
+
+// ShowConfig merges the configuration as every other operation would.
+func (w *World) ShowConfig() (*ConfigView, error) {
+	root, _, err := w.findRoot()
+	if err != nil {
+		root = ""
+	}
+	cfg, err := w.LoadConfig(root)
+	if err != nil {
+		return nil, err
+	}
+	saved, err := auth.Saved(w.CredentialsFile())
+	if err != nil {
+		return nil, err
+	}
+	return &ConfigView{Config: cfg, Workspace: root, LoggedIn: saved}, nil
+}
+
+// configHere is the configuration in effect, in a workspace or outside.
+func (w *World) configHere() (*config.Config, error) {
+	root, _, err := w.findRoot()
+	if err != nil {
+		root = ""
+	}
+	return w.LoadConfig(root)
+}
+
+// AliasError is an alias that cannot be used as it was.
+type AliasError struct {
+	Alias    string
+	Msg      string
+	HintText string
+}
+
+func (e *AliasError) Error() string { return fmt.Sprintf("%q %s", e.Alias, e.Msg) }
+
+// Hint says what to do, or "".
+func (e *AliasError) Hint() string { return e.HintText }
+
+// unknownAlias says which aliases there are.
+func unknownAlias(cfg *config.Config, alias string) error {
+	known := make([]string, len(cfg.Registries))
+	for i, r := range cfg.Registries {
+		known[i] = r.Alias
+	}
+	hint := "configured registries: " + strings.Join(known, ", ")
+	if _, err := ident.ParseName("@" + alias + "/x"); err == nil {
+		hint += fmt.Sprintf(" (a scoped name begins with @, such as @%s/…)", alias)
+	}
+	return &AliasError{Alias: alias, Msg: "is no configured registry", HintText: hint}
+}

@@ -1,0 +1,69 @@
+package ops
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/openpackage/opkg/config"
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/auth"
+	"github.com/openpackage/opkg/internal/transport"
+	"github.com/openpackage/opkg/lock"
+	"github.com/openpackage/opkg/sources"
+	"github.com/openpackage/opkg/sources/file"
+	"github.com/openpackage/opkg/sources/http"
+)
+
+// router makes the Router of the workspace: its configuration, and the registries that its manifest asks
+// for by name.
+func (ws *Workspace) router() (*sources.Router, error) {
+	return ws.routerWith(pinsOf(ws.Requires()))
+}
+
+func (ws *Workspace) routerWith(pins map[ident.Name]string) (*sources.Router, error) {
+	return sources.NewRouter(ws.Config, pins, ws.world.opener(ws.Config))
+}
+
+// pinsOf are the registry keys of the manifest.
+func pinsOf(requires []lock.Require) map[ident.Name]string {
+	pins := map[ident.Name]string{}
+	for _, r := range requires {
+		if r.Registry != "" {
+			pins[r.Name] = r.Registry
+		}
+	}
+	return pins
+}
+
+// opener returns what opens a configured registry: the one place that knows which kinds there are.
+func (w *World) opener(cfg *config.Config) func(config.Registry) (sources.Source, error) {
+	client := transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now})
+	credentials := auth.New(auth.Options{Env: w.Env, CredentialsFile: w.CredentialsFile(), NetrcFile: w.netrcFile()})
+	return func(reg config.Registry) (sources.Source, error) {
+		switch reg.Source.Kind() {
+		case ident.Directory:
+			return file.New(reg), nil
+		case ident.StaticHTTP:
+			src, err := http.New(reg, http.Options{Client: client, Auth: credentials, ArtifactHosts: cfg.ArtifactHosts})
+			if err != nil {
+				return nil, err
+			}
+			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Observer: w.Observer}), nil
+		}
+		return nil, fmt.Errorf("%s: this build of opkg does not read git registries", reg.Source)
+	}
+}
+
+// netrcFile is where curl and git look too: $NETRC, or .netrc in the home directory.
+func (w *World) netrcFile() string {
+	if w.Env == nil {
+		return ""
+	}
+	if f := w.Env("NETRC"); f != "" {
+		return f
+	}
+	if w.Home == "" {
+		return ""
+	}
+	return filepath.Join(w.Home, ".netrc")
+}
