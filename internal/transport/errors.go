@@ -67,7 +67,7 @@ func (e *NetworkError) TLS() bool {
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
-	return errors.As(e.Err, &cert) || errors.As(e.Err, &record) || errors.As(e.Err, &alert) || errors.Is(e.Err, http.ErrSchemeMismatch)
+	return errors.As(e.Err, &cert) || errors.As(e.Err, &record) || errors.As(e.Err, &alert)
 }
 
 // Hint says what to do, or "".
@@ -76,6 +76,7 @@ func (e *NetworkError) Hint() string {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var dns *net.DNSError
+	var record tls.RecordHeaderError
 	switch {
 	case errors.As(e.Err, &authority):
 		return "if the registry's certificate is signed by an authority of your own, name its file with ca-file in the config.yml of your OPKG_HOME"
@@ -83,7 +84,7 @@ func (e *NetworkError) Hint() string {
 		return "the certificate is another host's: check the registry's URL"
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.Expired:
 		return "the certificate has expired or is not valid yet: check this machine's clock, then tell the registry's owner"
-	case errors.Is(e.Err, http.ErrSchemeMismatch):
+	case errors.As(e.Err, &record) && string(record.RecordHeader[:]) == "HTTP/":
 		return "this server speaks plain http on that port"
 	case errors.As(e.Err, &dns) && dns.IsNotFound:
 		return "check the registry's host name in config.yml, and the network"
