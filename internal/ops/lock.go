@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -256,24 +255,18 @@ func (ws *Workspace) checkFresh(l *lock.Lock) error {
 	if err := l.CheckFresh(lockFile, file, requires, ws.Overrides()); err != nil {
 		return err
 	}
-	stale := &lock.StaleError{File: lockFile}
+	var dirs []lock.Package
 	for _, r := range requires {
-		p := l.Find(r.Name)
-		if r.Path == "" || p == nil {
+		if r.Path == "" {
 			continue
 		}
 		now, err := ws.openLocal(r)
 		if err != nil {
 			return err
 		}
-		if now.version() != p.Version || !slices.Equal(lockDependencies(requirementsOf(now.manifest)), p.Dependencies) {
-			stale.Differences = append(stale.Differences, fmt.Sprintf("%s changed its version or dependencies", r.Path+"/"+ManifestName))
-		}
+		dirs = append(dirs, lock.Package{Name: r.Name, Version: now.version(), Path: now.path, Dependencies: lockDependencies(requirementsOf(now.manifest))})
 	}
-	if len(stale.Differences) > 0 {
-		return stale
-	}
-	return nil
+	return l.CheckPaths(lockFile, dirs)
 }
 
 // lockDependencies puts requirements, sorted by name, into the words of the lock.
