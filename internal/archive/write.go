@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"archive/tar"
 	"bytes"
 	"fmt"
 	"io"
@@ -9,7 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -20,11 +19,11 @@ const packedTime = 946684800
 
 // Write makes an archive whose bytes depend on the files' paths, contents and x bits alone, as if by
 //
-//	tar --sort=name --owner=0 --group=0 --mtime=@946684800 --mode=0644 (or 0755) -c FILE… | gzip -9n
+//	tar --format=posix --sort=name --owner=0 --group=0 --mtime=@946684800 --mode=0644 (or 0755) -c FILE… | gzip -9n
 //
-// of one fixed gzip: the module github.com/klauspost/compress, whose version go.mod pins, so that neither the
-// machine nor the Go release has a say (compress/flate may change with each). A golden test shows when
-// an update of the module changes the bytes. ustar headers, with a PAX path where a name is long or not ASCII.
+// with a tar writer of our own and one fixed gzip: the module github.com/klauspost/compress, whose version go.mod
+// pins, so that neither the machine nor the Go release has a say (compress/flate may change with each).
+// A golden test shows when an update of the module changes the bytes.
 //
 // open gives the content of a file whose Data is nil. A file that turns out longer or shorter than its Size is an error.
 func Write(w io.Writer, files []File, open func(path string) (io.ReadCloser, error)) error {
@@ -32,26 +31,24 @@ func Write(w io.Writer, files []File, open func(path string) (io.ReadCloser, err
 	if err != nil {
 		return err
 	}
-	t := tar.NewWriter(z)
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	for _, f := range files {
-		if err := writeFile(t, f, open); err != nil {
+		if err := writeFile(z, f, open); err != nil {
 			return fmt.Errorf("pack %s: %w", f.Path, err)
 		}
 	}
-	if err := t.Close(); err != nil {
+	if _, err := z.Write(make([]byte, 2*block)); err != nil {
 		return err
 	}
 	return z.Close()
 }
 
-func writeFile(t *tar.Writer, f File, open func(path string) (io.ReadCloser, error)) error {
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: f.Path, Size: f.Size, Mode: 0o644, ModTime: time.Unix(packedTime, 0)}
-	if f.Exec {
-		h.Mode = 0o755
+func writeFile(w io.Writer, f File, open func(path string) (io.ReadCloser, error)) error {
+	if f.Size > MaxFile {
+		return fmt.Errorf("the file has %d bytes, more than %d", f.Size, int64(MaxFile))
 	}
-	if err := t.WriteHeader(h); err != nil {
+	if _, err := w.Write(formatHeader(f)); err != nil {
 		return err
 	}
 	body := io.NopCloser(bytes.NewReader(f.Data))
@@ -62,13 +59,62 @@ func writeFile(t *tar.Writer, f File, open func(path string) (io.ReadCloser, err
 		}
 	}
 	defer body.Close()
-	switch n, err := io.Copy(t, body); {
-	case err == tar.ErrWriteTooLong || err == nil && n != f.Size:
-		return fmt.Errorf("it changed while it was read")
-	case err != nil:
+	n, err := io.Copy(w, io.LimitReader(body, f.Size+1))
+	if err != nil {
 		return err
 	}
-	return nil
+	if n != f.Size {
+		return fmt.Errorf("it changed while it was read")
+	}
+	_, err = w.Write(make([]byte, padding(n)))
+	return err
+}
+
+// formatHeader is the ustar header of a file, behind a PAX header where the path is long or not ASCII.
+func formatHeader(f File) []byte {
+	mode := 0o644
+	if f.Exec {
+		mode = 0o755
+	}
+	short := strings.Map(func(r rune) rune {
+		if r >= utf8.RuneSelf {
+			return '_'
+		}
+		return r
+	}, f.Path)
+	short = short[:min(len(short), 100)]
+	if short == f.Path {
+		return ustar(f.Path, '0', mode, f.Size)
+	}
+	record := formatRecord("path", f.Path)
+	n := int64(len(record))
+	b := append(ustar("PaxHeaders/path", 'x', 0o644, n), record...)
+	b = append(b, make([]byte, padding(n))...)
+	return append(b, ustar(short, '0', mode, f.Size)...)
+}
+
+// formatRecord is "<length> <key>=<value>\n", where the length counts its own digits.
+func formatRecord(key, value string) string {
+	for n := len(key) + len(value) + 4; ; n++ {
+		if r := fmt.Sprintf("%d %s=%s\n", n, key, value); len(r) == n {
+			return r
+		}
+	}
+}
+
+func ustar(name string, typ byte, mode int, size int64) []byte {
+	b := make([]byte, block)
+	copy(b[0:100], name)
+	copy(b[100:], fmt.Sprintf("%07o\x00%07o\x00%07o\x00%011o\x00%011o\x00        ", mode, 0, 0, size, packedTime))
+	b[156] = typ
+	copy(b[257:], "ustar\x0000")
+	copy(b[329:], "0000000\x000000000\x00")
+	sum := 0
+	for _, c := range b {
+		sum += int(c)
+	}
+	copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return b
 }
 
 // Pack writes the payload of dir as an archive, and returns what went into it.

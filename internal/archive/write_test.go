@@ -1,13 +1,17 @@
 package archive
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -15,7 +19,7 @@ import (
 
 // packedGolden is the SHA-256 of what Write makes of packedFiles. It changes only with an update of the
 // compressor: say so in the changelog, since nobody can then make an older archive again, byte for byte.
-const packedGolden = "f93ec72dc6495dc6ba19377f4af0f2c5"
+const packedGolden = "20531ff62fe354b4330a42c616b2b17f"
 
 func packedFiles() []File {
 	text := []byte(strings.Repeat("Write tests first. Keep functions short.\n", 2000))
@@ -52,6 +56,9 @@ func TestWriteIsReproducible(t *testing.T) {
 	if !bytes.Equal(a.Bytes(), b.Bytes()) {
 		t.Error("the bytes depend on order or on how the contents arrive")
 	}
+	if err := sameAsTar(a.Bytes(), packedFiles()); err != nil {
+		t.Error(err)
+	}
 	var u Unpacker
 	got, err := u.Open(t.Context(), "", a.Bytes())
 	if err != nil {
@@ -60,6 +67,39 @@ func TestWriteIsReproducible(t *testing.T) {
 	defer got.Close()
 	if !strings.HasPrefix(paths(got), "openpackage.yml rules/very-long-name/") || !got.Files()[3].Exec || got.Files()[0].Exec {
 		t.Errorf("read back: %s", paths(got))
+	}
+}
+
+// sameAsTar reads tgz with archive/tar and compares it with files.
+func sameAsTar(tgz []byte, files []File) error {
+	z, err := gzip.NewReader(bytes.NewReader(tgz))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	r := tar.NewReader(z)
+	for _, f := range files {
+		h, err := r.Next()
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(r)
+		if err != nil || h.Name != f.Path || !bytes.Equal(data, f.Data) || h.Mode&0o111 != 0 != f.Exec || h.ModTime.Unix() != packedTime {
+			return fmt.Errorf("archive/tar reads %q, mode %o, %v", h.Name, h.Mode, err)
+		}
+	}
+	if _, err := r.Next(); err != io.EOF {
+		return fmt.Errorf("archive/tar reads an entry more, %v", err)
+	}
+	return nil
+}
+
+func TestFormatRecordCountsItself(t *testing.T) {
+	for n := range 1200 {
+		r := formatRecord("path", strings.Repeat("x", n))
+		if want := strconv.Itoa(len(r)); !strings.HasPrefix(r, want+" ") {
+			t.Fatalf("%d bytes begin with %.6q", len(r), r)
+		}
 	}
 }
 
