@@ -31,7 +31,7 @@ func ParseBlobID(s string) (d BlobID, err error) { err = parseHex(d[:], s, "blak
 func ParseTreeID(s string) (d TreeID, err error) {
 	h, ok := strings.CutPrefix(s, treePrefix)
 	if !ok {
-		return d, fmt.Errorf("%q is not a tree: want blake3:<64 hex digits>", s)
+		return d, fmt.Errorf("%s is not a tree: want blake3:<64 hex digits>", quoteShort(s))
 	}
 	err = parseHex(d[:], h, "tree")
 	return d, err
@@ -40,10 +40,10 @@ func ParseTreeID(s string) (d TreeID, err error) {
 // ParseCommit reads a full object id.
 func ParseCommit(s string) (Commit, error) {
 	if len(s) != 40 && len(s) != 64 {
-		return "", fmt.Errorf("%q is not a commit: want 40 or 64 hex digits", s)
+		return "", fmt.Errorf("%s is not a commit: want 40 or 64 hex digits", quoteShort(s))
 	}
 	if !isLowerHex(s) {
-		return "", fmt.Errorf("%q is not a commit: want lower-case hex digits", s)
+		return "", fmt.Errorf("%s is not a commit: want lower-case hex digits", quoteShort(s))
 	}
 	return Commit(s), nil
 }
@@ -59,10 +59,11 @@ func isLowerHex(s string) bool {
 
 func parseHex(dst []byte, s, what string) error {
 	if len(s) != 2*len(dst) {
-		return fmt.Errorf("%q is not a %s: want %d hex digits", s, what, 2*len(dst))
+		return fmt.Errorf("%s is not a %s: want %d hex digits", quoteShort(s), what, 2*len(dst))
 	}
 	if _, err := hex.Decode(dst, []byte(s)); err != nil {
-		return fmt.Errorf("%q is not a %s: want hex digits", s, what)
+		clear(dst)
+		return fmt.Errorf("%s is not a %s: want hex digits", quoteShort(s), what)
 	}
 	return nil
 }
@@ -93,15 +94,23 @@ type MismatchError struct {
 func (e *MismatchError) Error() string {
 	var b strings.Builder
 	if e.Name != "" {
-		b.WriteString(string(e.Name))
+		b.WriteString(CleanText(string(e.Name)))
 		if !e.Version.IsZero() {
 			b.WriteString("@" + e.Version.String())
 		}
 		b.WriteString(": ")
 	}
-	fmt.Fprintf(&b, "%s is %s, expected %s", e.What, e.Got, e.Want)
+	fmt.Fprintf(&b, "%s is %s, expected %s", e.What, shown(e.Got), shown(e.Want))
 	if e.Source != "" {
-		b.WriteString(" (from " + e.Source + ")")
+		b.WriteString(" (from " + CleanText(e.Source) + ")")
 	}
 	return b.String()
+}
+
+// shown is a value in a message, where one that is missing must not be a hole.
+func shown(s string) string {
+	if s == "" {
+		return "empty"
+	}
+	return CleanText(s)
 }

@@ -19,7 +19,7 @@ import (
 //	ssh://git@host:2222/path.git  a user name, no password; port 22 left out
 //	git@host:path.git             the scp form is kept, as its path may be relative
 //	file:///path                  a local repository by URL
-//	./dir ../dir /dir ~/dir C:/dir   or by path; "dir" alone is refused
+//	./dir ../dir /dir ~/dir       or by path; "dir" alone is refused, C:/dir becomes file:///C:/dir
 //
 // Hosts are lower case and punycode, paths clean and without a trailing slash. Refused are other
 // transports ("ext::" above all), passwords, queries, fragments, blanks, control characters,
@@ -57,8 +57,11 @@ func ParseGitURL(s string) (string, error) {
 		}
 		return bad("its scheme is none of https, ssh and file")
 	}
+	if isDrive(s) {
+		return orBad(bad)(fileURL("file:///" + (&url.URL{Path: s}).EscapedPath()))
+	}
 	if isLocalPath(s) {
-		return localPath(s), nil
+		return orBad(bad)(localPath(s))
 	}
 	if host, dir, ok := cutSCP(s); ok {
 		return orBad(bad)(scpForm(host, dir))
@@ -78,6 +81,9 @@ func orBad(bad func(string) (string, error)) func(text, why string) (string, err
 
 // sshURL reads what follows "ssh://".
 func sshURL(s string) (text, why string) {
+	if strings.Contains(s, " ") {
+		return "", "it holds a blank"
+	}
 	u, err := url.Parse("ssh://" + s)
 	if err != nil {
 		return "", "it is not a URL"
@@ -126,8 +132,8 @@ func fileURL(s string) (text, why string) {
 	if why != "" {
 		return "", why
 	}
-	if p != "/" {
-		p = strings.TrimSuffix(p, "/")
+	if p = strings.TrimSuffix(p, "/"); p == "" {
+		return "", "it names no repository"
 	}
 	return "file://" + p, ""
 }
@@ -169,14 +175,16 @@ func scpForm(host, dir string) (text, why string) {
 	if why != "" {
 		return "", why
 	}
-	if dir == "" || strings.Trim(dir, "/.") == "" {
+	switch cleaned := cleanPath(dir); {
+	case strings.Contains(dir, " "):
+		return "", "it holds a blank"
+	case strings.Trim(cleaned, "/.") == "":
 		return "", "it names no repository"
-	}
-	dir = cleanPath(dir)
-	if strings.HasPrefix(dir, "-") {
+	case strings.HasPrefix(cleaned, "-"):
 		return "", "its path begins with a dash"
+	default:
+		return user + host + ":" + cleaned, ""
 	}
-	return user + host + ":" + dir, ""
 }
 
 // gitHost is the canonical form of a host, IPv6 in brackets.
@@ -203,10 +211,12 @@ func isUser(s string) bool {
 	return s != ""
 }
 
+// isDrive reports whether s is an absolute path of Windows, which git elsewhere takes for the host C.
+func isDrive(s string) bool {
+	return len(s) > 2 && s[1] == ':' && s[2] == '/' && (s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z')
+}
+
 func isLocalPath(s string) bool {
-	if len(s) > 2 && s[1] == ':' && s[2] == '/' && unicode.IsLetter(rune(s[0])) {
-		return true
-	}
 	for _, p := range []string{".", "..", "~"} {
 		if s == p || strings.HasPrefix(s, p+"/") {
 			return true
@@ -216,13 +226,12 @@ func isLocalPath(s string) bool {
 }
 
 // localPath cleans a path so that it is still one for isLocalPath.
-func localPath(s string) string {
-	relative := s[0] == '.'
-	s = cleanPath(s)
-	if relative && s != "." && s != ".." && !strings.HasPrefix(s, "../") {
-		s = "./" + s
+func localPath(s string) (text, why string) {
+	cleaned := cleanPath(s)
+	if s[0] == '.' && cleaned != "." && cleaned != ".." && !strings.HasPrefix(cleaned, "../") {
+		cleaned = "./" + cleaned
 	}
-	return s
+	return cleaned, textFault(cleaned)
 }
 
 // MaxRef is the longest ref, in bytes.

@@ -19,7 +19,7 @@ type NameError struct {
 }
 
 func (e *NameError) Error() string {
-	return fmt.Sprintf("%q is not a package name: %s", e.Input, e.Reason)
+	return fmt.Sprintf("%s is not a package name: %s", quoteShort(e.Input), e.Reason)
 }
 
 // ParseName checks s against the naming rules. The error is a *NameError.

@@ -14,17 +14,17 @@ const (
 	MaxComparators  = 2000     // comparators in all alternatives together
 )
 
-// ParseRange parses npm's range grammar (the BNF of node-semver's README, with a "v" before a
-// version and blanks behind an operator), and "latest" for "*":
+// ParseRange parses npm's range grammar (the BNF of node-semver's README and what its code takes
+// besides: "v" before a version, blanks behind an operator), and "latest" for "*":
 //
-//	range      = alternative { "||" alternative } | "latest"
+//	range       = alternative { "||" alternative } | "latest"
 //	alternative = partial " - " partial | { comparator }        none at all is "*"
-//	comparator = [ "<" | "<=" | ">" | ">=" | "=" | "~" | "~>" | "^" ] partial
-//	partial    = [ "v" ] xr [ "." xr [ "." xr [ "-" pre ] [ "+" build ] ] ]
-//	xr         = "x" | "X" | "*" | number without leading zeros
+//	comparator  = [ "<" | "<=" | ">" | ">=" | "=" | "~" | "~>" | "^" ] partial
+//	partial     = [ "v" ] xr [ "." xr [ "." xr [ "-" pre ] ] ] [ "+" build ]
+//	xr          = "x" | "X" | "*" | number without leading zeros
 //
-// No number may follow an x: 1.x.5 is refused. Blanks are spaces and tabs. The error is a
-// *RangeError.
+// No number may follow an x: 1.x.5 is refused. Blanks are spaces and tabs; the words of an
+// alternative must have some between them. The error is a *RangeError.
 func ParseRange(s string) (Range, error) {
 	text := strings.Trim(s, blanks)
 	if text == "" || text == "latest" || text == "*" {
@@ -113,11 +113,11 @@ func parseAlternatives(text string) ([][]comparator, error) {
 func parseAlternative(s string) ([]comparator, error) {
 	words := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(blanks, r) })
 	if len(words) == 3 && words[1] == "-" {
-		from, err := parsePartial(words[0])
+		from, err := parsePartial(strings.TrimPrefix(words[0], "="))
 		if err != nil {
 			return nil, err
 		}
-		to, err := parsePartial(words[2])
+		to, err := parsePartial(strings.TrimPrefix(words[2], "="))
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +128,10 @@ func parseAlternative(s string) ([]comparator, error) {
 		op, rest := cutOperator(words[i])
 		if rest == "" && i+1 < len(words) { // "> 1.2.3"
 			i++
-			rest = words[i]
+			op, rest = op.joined(words[i])
+		}
+		if op == opTilde || op == opCaret { // "^=1.2.3" is npm too
+			rest = strings.TrimPrefix(rest, "=")
 		}
 		p, err := parsePartial(rest)
 		if err != nil {
@@ -146,6 +149,14 @@ func cutOperator(word string) (operator, string) {
 		}
 	}
 	return opEqual, word
+}
+
+// joined is the operator and the rest where a blank stood behind op: "> =1.2.3" is ">=1.2.3".
+func (op operator) joined(word string) (operator, string) {
+	if rest, ok := strings.CutPrefix(word, "="); ok && (op == opLess || op == opMore) {
+		return op + "=", rest
+	}
+	return op, word
 }
 
 func parsePartial(s string) (partial, error) {

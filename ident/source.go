@@ -183,8 +183,10 @@ func urlPath(u *url.URL) (text, why string) {
 	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") {
 		return "", "it has an escaped slash"
 	}
-	if why := textFault(u.Path); u.Path != "" && why != "" {
-		return "", "unescaped, " + why
+	for _, r := range u.Path {
+		if r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r) {
+			return "", fmt.Sprintf("its path must not hold %q", r)
+		}
 	}
 	p := path.Clean("/" + u.Path)
 	if p != "/" && strings.HasSuffix(u.Path, "/") {
@@ -200,35 +202,30 @@ func directoryPath(s string) (dir, why string) {
 		if err != nil || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") {
 			return "", "it names a host, where file:DIRECTORY is wanted"
 		}
-		if why := textFault(u.Path); why != "" {
-			return "", "unescaped, " + why
-		}
 		s = u.Path
 	}
-	if s == "" {
+	switch {
+	case s == "":
 		return "", "it names no directory"
-	}
-	if strings.ContainsAny(s, "?#") {
+	case strings.ContainsAny(s, "?#"):
 		return "", "a path must not hold ? or #"
-	}
-	if strings.HasPrefix(s, "~") && s != "~" && !strings.HasPrefix(s, "~/") {
+	case s[0] == '-':
+		return "", "its path begins with a dash"
+	case s[0] == '~' && s != "~" && s[1] != '/':
 		return "", "only ~/ is understood of what begins with ~"
 	}
-	if s = cleanPath(s); strings.HasPrefix(s, "-") {
-		return "", "its path begins with a dash"
+	cleaned := cleanPath(s)
+	if s[0] == '.' && strings.ContainsRune("-~", rune(cleaned[0])) {
+		cleaned = "./" + cleaned // still no option and no home directory
 	}
-	return s, ""
+	return cleaned, textFault(cleaned)
 }
 
 // cleanPath is path.Clean that keeps "~" in its place.
 func cleanPath(s string) string {
-	rest, ok := strings.CutPrefix(s+"/", "~/")
+	rest, ok := strings.CutPrefix(s, "~/")
 	if !ok {
-		s = path.Clean(s)
-		if strings.HasPrefix(s, "//") {
-			s = s[1:]
-		}
-		return s
+		return path.Clean(s)
 	}
 	if rest = path.Clean(strings.TrimLeft(rest, "/")); rest == "." {
 		return "~"
@@ -236,7 +233,7 @@ func cleanPath(s string) string {
 	return "~/" + rest
 }
 
-// textFault refuses what no source may hold, in whatever form it comes.
+// textFault refuses what no source may hold, in whatever form it comes. A path may hold spaces.
 func textFault(s string) string {
 	switch {
 	case s == "":
@@ -247,24 +244,27 @@ func textFault(s string) string {
 		return "it is not UTF-8"
 	case s[0] == '-':
 		return "it begins with a dash"
+	case s != strings.Trim(s, " "):
+		return "it has blanks around it"
 	}
 	for _, r := range s {
-		if r == '\\' || r == ' ' || !unicode.IsPrint(r) {
+		if r == '\\' || !unicode.IsPrint(r) {
 			return fmt.Sprintf("it must not hold %q", r)
 		}
 	}
 	return ""
 }
 
-// redact is s without what may be a secret: a user name with password, and a query.
+// redact is s without what may be a secret: the user name and password of a URL, the password
+// elsewhere, and a query.
 func redact(s string) string {
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {
-		from := 0
-		if i := strings.Index(s, "//"); i >= 0 && i < at {
-			from = i + 2
-		}
-		if strings.Contains(s[from:at], ":") {
-			s = s[:from] + ellipsis + s[at:]
+		slashes := strings.Index(s[:at], "//")
+		switch {
+		case slashes >= 0 && !strings.HasPrefix(s, "ssh:"):
+			s = s[:slashes+2] + ellipsis + s[at:]
+		case strings.Contains(s[slashes+1:at], ":"):
+			s = s[:slashes+1] + ellipsis + s[at:]
 		}
 	}
 	if i := strings.IndexByte(s, '?'); i >= 0 {

@@ -18,10 +18,8 @@ const ellipsis = "…"
 // the like, as in a Go string without its quotes; bytes that are not UTF-8 become \x…; blanks other
 // than the space are escaped. The result is one line of at most MaxClean bytes; what was cut is
 // shown by "…".
-func CleanText(s string) string { return clean(s, MaxClean) }
-
-func clean(s string, limit int) string {
-	if len(s) <= limit && isPlain(s) {
+func CleanText(s string) string {
+	if len(s) <= MaxClean && isPlain(s) {
 		return s
 	}
 	var b strings.Builder
@@ -35,7 +33,8 @@ func clean(s string, limit int) string {
 			quoted := strconv.QuoteRune(r)
 			piece = quoted[1 : len(quoted)-1]
 		}
-		if b.Len()+len(piece)+len(ellipsis) > limit && i+size < len(s) || b.Len()+len(piece) > limit {
+		room := MaxClean - b.Len() - len(piece)
+		if room < 0 || room < len(ellipsis) && i+size < len(s) {
 			b.WriteString(ellipsis)
 			break
 		}
@@ -57,7 +56,7 @@ func isPlain(s string) bool {
 
 // quoteShort is %q of a text that is cut where it is long.
 func quoteShort(s string) string {
-	const limit = 80
+	const limit = 256 // every good name and version stands whole
 	if len(s) <= limit {
 		return strconv.Quote(s)
 	}
