@@ -60,7 +60,7 @@ func ParseGitURL(s string) (string, error) {
 	if isDrive(s) {
 		return orBad(bad)(fileURL("file:///" + (&url.URL{Path: s}).EscapedPath()))
 	}
-	if isLocalPath(s) {
+	if isLocalPath(s) && !strings.HasPrefix(s, "//") { // a URL without its scheme
 		return orBad(bad)(localPath(s))
 	}
 	if host, dir, ok := cutSCP(s); ok {
@@ -156,9 +156,6 @@ func cutSCP(s string) (host, dir string, ok bool) {
 var notHosts = []string{"ext", "fd", "file", "ftp", "ftps", "git", "http", "https", "ssh"}
 
 func scpForm(host, dir string) (text, why string) {
-	if slices.Contains(notHosts, strings.ToLower(host)) {
-		return "", "it is neither a URL nor the form user@host:path"
-	}
 	user := ""
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
 		user, host = host[:at], host[at+1:]
@@ -174,6 +171,9 @@ func scpForm(host, dir string) (text, why string) {
 	host, why = gitHost(host)
 	if why != "" {
 		return "", why
+	}
+	if user == "" && slices.Contains(notHosts, host) {
+		return "", "it is neither a URL nor the form user@host:path"
 	}
 	switch cleaned := cleanPath(dir); {
 	case strings.Contains(dir, " "):

@@ -3,7 +3,6 @@ package ident
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -22,26 +21,28 @@ func CleanText(s string) string {
 	if len(s) <= MaxClean && isPlain(s) {
 		return s
 	}
-	var b strings.Builder
+	var b []byte
+	cut := 0 // the end of the last piece that leaves room for the ellipsis
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
-		piece := s[i : i+size]
 		switch {
 		case r == utf8.RuneError && size == 1:
-			piece = fmt.Sprintf(`\x%02x`, s[i])
-		case !unicode.IsPrint(r): // all but letters, marks, numbers, symbols, punctuation and the space
+			b = fmt.Appendf(b, `\x%02x`, s[i])
+		case unicode.IsPrint(r): // letters, marks, numbers, symbols, punctuation and the space
+			b = append(b, s[i:i+size]...)
+		default:
 			quoted := strconv.QuoteRune(r)
-			piece = quoted[1 : len(quoted)-1]
+			b = append(b, quoted[1:len(quoted)-1]...)
 		}
-		room := MaxClean - b.Len() - len(piece)
-		if room < 0 || room < len(ellipsis) && i+size < len(s) {
-			b.WriteString(ellipsis)
-			break
+		if len(b) > MaxClean {
+			return string(b[:cut]) + ellipsis
 		}
-		b.WriteString(piece)
+		if len(b) <= MaxClean-len(ellipsis) {
+			cut = len(b)
+		}
 		i += size
 	}
-	return b.String()
+	return string(b)
 }
 
 // isPlain reports whether s is printable ASCII.
