@@ -24,11 +24,11 @@ import (
 	"github.com/openpackage/opkg/sources/sourcetest"
 )
 
-// quickLimits make a stalled server cost milliseconds.
+// quickLimits make a stalled server cost milliseconds. They are for servers that stall alone.
 var quickLimits = transport.Limits{Idle: 300 * time.Millisecond, Header: 300 * time.Millisecond, RateWindow: 300 * time.Millisecond, MinRate: 10_000}
 
 func quickClient() *transport.Client {
-	return transport.New(transport.Options{UserAgent: "opkg/test", Limits: quickLimits,
+	return transport.New(transport.Options{UserAgent: "opkg/test",
 		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 }
 
