@@ -276,11 +276,13 @@ func (p *parser) artifactHosts(n *strictyaml.Node) error {
 		if err != nil {
 			return err
 		}
-		o, err := origin.Parse("https://" + s)
-		if err != nil || strings.ContainsAny(s, "/?#*") {
+		// A registry at that host has the canonical form of it.
+		source, err := ident.ParseSource("https://" + s + "/")
+		if err != nil || strings.ContainsAny(s, "/?#*@") {
 			return item.Errorf("write host or host:port", "%q in artifact-hosts is no host", s)
 		}
-		p.file.ArtifactHosts = append(p.file.ArtifactHosts, o.Authority())
+		host := strings.TrimSuffix(strings.TrimPrefix(source.URL(), "https://"), "/")
+		p.file.ArtifactHosts = append(p.file.ArtifactHosts, host)
 	}
 	slices.Sort(p.file.ArtifactHosts)
 	p.file.ArtifactHosts = slices.Compact(p.file.ArtifactHosts)

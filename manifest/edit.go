@@ -36,7 +36,10 @@ func Add(file string, data []byte, deps ...Dependency) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return out, verify(file, data, out, deps, nil)
+	if err := verify(file, data, out, deps, nil); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Remove returns data without the entries of names, in both lists, every other byte untouched; missing reports names not there. The error is
@@ -56,7 +59,10 @@ func Remove(file string, data []byte, names ...ident.Name) (out []byte, missing 
 			return nil, nil, err
 		}
 	}
-	return out, missing, verify(file, data, out, nil, names)
+	if err := verify(file, data, out, nil, names); err != nil {
+		return nil, nil, err
+	}
+	return out, missing, nil
 }
 
 // find is the index of the entry of name, or -1.

@@ -46,7 +46,10 @@ func UpdateIndex(file string, data []byte, entries []IndexEntry) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	return out, verifyIndex(file, root, out, entries)
+	if err := verifyIndex(file, root, out, entries); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // index makes the changes for entries.

@@ -140,7 +140,11 @@ func (e *editor) removeItem(f strictyaml.Field, i int) {
 		if only {
 			e.insert(f.ColonEnd(), " []")
 		}
-		e.cutLines(dash, item.End())
+		end := item.End()
+		if i == 0 && !only && e.isBlank(e.nextLine(end), e.nextLine(e.nextLine(end))) {
+			end = e.nextLine(end) // the blank line that kept it from the next one
+		}
+		e.cutLines(dash, end)
 		return
 	}
 	behind, comma := e.comma(item.End())
