@@ -3,12 +3,9 @@ package ident
 import (
 	"fmt"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/openpackage/opkg/internal/origin"
 )
@@ -25,58 +22,47 @@ import (
 // transports ("ext::" above all), passwords, queries, fragments, blanks, control characters,
 // backslashes, and whatever git or ssh could take for an option.
 func ParseGitURL(s string) (string, error) {
-	bad := func(reason string) (string, error) {
-		return "", &SourceError{redact(s), "git URL", reason,
+	text, why := "", textFault(s)
+	if why == "" {
+		if scheme, _, ok := strings.Cut(s, "://"); ok && isWebScheme(scheme) {
+			return parseWebURL(s, "git URL")
+		}
+		text, why = gitURL(s)
+	}
+	if why != "" {
+		return "", &SourceError{redact(s), "git URL", why,
 			"write https://HOST/PATH.git, git@HOST:PATH.git, or a directory as ./DIR or /DIR"}
 	}
-	if why := textFault(s); why != "" {
-		return bad(why)
-	}
-	if strings.ContainsAny(s, "?#") {
-		return bad("it has a query or a fragment")
-	}
-	if helper, _, ok := strings.Cut(s, "::"); ok && !strings.ContainsAny(helper, "/[@") {
-		return bad("git's remote helpers are not allowed")
-	}
-	scheme, rest, isURL := strings.Cut(s, "://")
-	if isURL && !strings.ContainsAny(scheme, "/:@") {
-		switch strings.ToLower(scheme) {
-		case "https", "http":
-			u, err := parseWebURL(s)
-			if err != nil {
-				return "", err
-			}
-			if u = strings.TrimSuffix(u, "/"); strings.Count(u, "/") < 3 {
-				return bad("it names no repository")
-			}
-			return u, nil
-		case "ssh":
-			return orBad(bad)(sshURL(rest))
-		case "file":
-			return orBad(bad)(fileURL(s))
-		}
-		return bad("its scheme is none of https, ssh and file")
-	}
-	if isDrive(s) {
-		return orBad(bad)(fileURL("file:///" + (&url.URL{Path: s}).EscapedPath()))
-	}
-	if isLocalPath(s) && !strings.HasPrefix(s, "//") { // a URL without its scheme
-		return orBad(bad)(localPath(s))
-	}
-	if host, dir, ok := cutSCP(s); ok {
-		return orBad(bad)(scpForm(host, dir))
-	}
-	return bad("it has no scheme and is no path")
+	return text, nil
 }
 
-// orBad turns a reason into the caller's error.
-func orBad(bad func(string) (string, error)) func(text, why string) (string, error) {
-	return func(text, why string) (string, error) {
-		if why != "" {
-			return bad(why)
-		}
-		return text, nil
+// gitURL reads every form but that of the web.
+func gitURL(s string) (text, why string) {
+	if strings.ContainsAny(s, "?#") {
+		return "", "it has a query or a fragment"
 	}
+	if helper, _, ok := strings.Cut(s, "::"); ok && !strings.ContainsAny(helper, "/[@") {
+		return "", "git's remote helpers are not allowed"
+	}
+	if scheme, rest, ok := strings.Cut(s, "://"); ok && !strings.ContainsAny(scheme, "/:@") {
+		switch strings.ToLower(scheme) {
+		case "ssh":
+			return sshURL(rest)
+		case "file":
+			return fileURL(s)
+		}
+		return "", "its scheme is none of https, ssh and file"
+	}
+	if isDrive(s) {
+		return fileURL("file:///" + (&url.URL{Path: s}).EscapedPath())
+	}
+	if isLocalPath(s) && !strings.HasPrefix(s, "//") { // a URL without its scheme
+		return localPath(s)
+	}
+	if host, dir, ok := cutSCP(s); ok {
+		return scpForm(host, dir)
+	}
+	return "", "it has no scheme and is no path"
 }
 
 // sshURL reads what follows "ssh://".
@@ -117,7 +103,7 @@ func sshURL(s string) (text, why string) {
 	if why != "" {
 		return "", why
 	}
-	if p = strings.TrimSuffix(p, "/"); p == "" {
+	if p == "" {
 		return "", "it names no repository"
 	}
 	return "ssh://" + user + host + p, ""
@@ -132,7 +118,7 @@ func fileURL(s string) (text, why string) {
 	if why != "" {
 		return "", why
 	}
-	if p = strings.TrimSuffix(p, "/"); p == "" {
+	if p == "" {
 		return "", "it names no repository"
 	}
 	return "file://" + p, ""
@@ -178,10 +164,12 @@ func scpForm(host, dir string) (text, why string) {
 	switch cleaned := cleanPath(dir); {
 	case strings.Contains(dir, " "):
 		return "", "it holds a blank"
+	case len(cleaned) > maxPath:
+		return "", tooLongPath
 	case strings.Trim(cleaned, "/.") == "":
 		return "", "it names no repository"
-	case strings.HasPrefix(cleaned, "-"):
-		return "", "its path begins with a dash"
+	case cleaned[0] == '-' || cleaned[0] == ':': // an option, or a remote helper called host
+		return "", fmt.Sprintf("its path begins with %q", cleaned[0])
 	default:
 		return user + host + ":" + cleaned, ""
 	}
@@ -202,13 +190,13 @@ func gitHost(host string) (text, why string) {
 
 // isUser reports whether s is a user name for ssh that is no option and needs no escape.
 func isUser(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && (i == 0 || !strings.ContainsRune("._+-", rune(c))) && c != '_' {
+	for _, c := range []byte(s) {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && !strings.ContainsRune("._+-", rune(c)) {
 			return false
 		}
 	}
-	return s != ""
+	return s != "" && !strings.ContainsRune(".+-", rune(s[0]))
 }
 
 // isDrive reports whether s is an absolute path of Windows, which git elsewhere takes for the host C.
@@ -232,66 +220,4 @@ func localPath(s string) (text, why string) {
 		cleaned = "./" + cleaned
 	}
 	return cleaned, textFault(cleaned)
-}
-
-// MaxRef is the longest ref, in bytes.
-const MaxRef = 255
-
-// RefError says why a text is not the name of a tag or branch, nor a commit.
-type RefError struct {
-	Input  string
-	Reason string
-}
-
-func (e *RefError) Error() string {
-	return fmt.Sprintf("%s is not a tag, branch or commit: it %s", quoteShort(e.Input), e.Reason)
-}
-
-// ParseRef checks a ref as a manifest writes it: a tag, a branch, or a full commit (which 40 or 64
-// lower-case hex digits always are, never a branch of that name). The rules are those of git
-// check-ref-format, without what a refspec or an option could be made of. The error is a *RefError.
-func ParseRef(s string) error {
-	if why := refFault(s); why != "" {
-		return &RefError{Input: s, Reason: why}
-	}
-	return nil
-}
-
-// isCommit reports whether git would take s for an object id, in either case.
-func isCommit(s string) bool {
-	_, err := ParseCommit(strings.ToLower(s))
-	return err == nil
-}
-
-// refFault says what is wrong with a ref, or "".
-func refFault(s string) string {
-	switch {
-	case s == "":
-		return "is empty"
-	case len(s) > MaxRef:
-		return fmt.Sprintf("has %d bytes, more than %d", len(s), MaxRef)
-	case !utf8.ValidString(s):
-		return "is not UTF-8"
-	case s[0] == '-' || s[0] == '+':
-		return fmt.Sprintf("begins with %q", s[0])
-	case s == "@" || strings.Contains(s, "@{") || strings.Contains(s, ".."):
-		return `must not hold "..", "@{" or be "@"`
-	case strings.HasSuffix(s, "."):
-		return "ends with a dot"
-	case path.Clean(s) != s || s[0] == '/':
-		return "has a slash or dot too many"
-	case isCommit(s) && s != strings.ToLower(s):
-		return "is a commit in upper case"
-	}
-	for part := range strings.SplitSeq(s, "/") {
-		if strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") {
-			return `has a part that begins with a dot or ends with ".lock"`
-		}
-	}
-	for _, r := range s {
-		if r == ' ' || strings.ContainsRune(`~^:?*[\`, r) || !unicode.IsPrint(r) {
-			return fmt.Sprintf("must not hold %q", r)
-		}
-	}
-	return ""
 }

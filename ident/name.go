@@ -22,6 +22,16 @@ func (e *NameError) Error() string {
 	return fmt.Sprintf("%s is not a package name: %s", quoteShort(e.Input), e.Reason)
 }
 
+// Hint says what was probably meant, or "".
+func (e *NameError) Hint() string {
+	if lower := strings.ToLower(e.Input); lower != e.Input {
+		if _, err := ParseName(lower); err == nil {
+			return "names are lower case: " + lower
+		}
+	}
+	return ""
+}
+
 // ParseName checks s against the naming rules. The error is a *NameError.
 func ParseName(s string) (Name, error) {
 	bad := func(format string, a ...any) (Name, error) {

@@ -33,6 +33,14 @@ func TestParseName(t *testing.T) {
 	}
 }
 
+func TestNameHint(t *testing.T) {
+	for in, want := range map[string]string{"@MyOrg/Rules": "names are lower case: @myorg/rules", "Con": "", "a b": ""} {
+		if got := (&NameError{Input: in}).Hint(); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
+
 func TestParseScope(t *testing.T) {
 	for _, s := range []string{"@myorg", "@_x", "@a.b"} {
 		if got, err := ParseScope(s); err != nil || got != s {

@@ -33,6 +33,12 @@ const (
 // MaxURL is the longest text of a source or git URL, in bytes.
 const MaxURL = 2048
 
+// maxPath leaves room for any host, so that no canonical form is longer than MaxURL.
+const (
+	maxPath     = 1024
+	tooLongPath = "its path is longer than 1024 bytes"
+)
+
 const (
 	gitPrefix  = "git:"
 	filePrefix = "file:"
@@ -67,16 +73,14 @@ func ParseSource(s string) (SourceID, error) {
 	if !ok {
 		return bad("it has no scheme")
 	}
-	switch strings.ToLower(scheme) {
-	case "https", "http":
-		u, err := parseWebURL(s)
+	if isWebScheme(scheme) {
+		u, err := parseWebURL(s, "registry")
 		if err != nil {
 			return "", err
 		}
-		if !strings.HasSuffix(u, "/") {
-			u += "/"
-		}
-		return SourceID(u), nil
+		return SourceID(u + "/"), nil
+	}
+	switch strings.ToLower(scheme) {
 	case "file":
 		dir, why := directoryPath(rest)
 		if why != "" {
@@ -140,25 +144,28 @@ func (s SourceID) Branch() string {
 
 func (s SourceID) String() string { return string(s) }
 
-// parseWebURL reads an http or https URL without query and returns its canonical form: see
-// origin.ParseURL; and a host loses its trailing dot, a path its dot segments and needless escapes.
-func parseWebURL(s string) (string, error) {
+func isWebScheme(s string) bool { return strings.EqualFold(s, "https") || strings.EqualFold(s, "http") }
+
+// parseWebURL reads an http or https URL without query, what says of what, and returns its canonical
+// form without a slash at its end: see origin.ParseURL; and a host loses its trailing dot, a path its
+// dot segments and needless escapes. Only a registry may have no path.
+func parseWebURL(s, what string) (string, error) {
 	u, err := origin.ParseURL(s)
 	if err != nil {
 		return "", err
 	}
-	bad := func(reason string) (string, error) {
-		return "", &SourceError{redact(s), "URL of a registry or repository", reason, ""}
-	}
-	if u.RawQuery != "" || u.ForceQuery {
-		return bad("it has a query")
-	}
 	p, why := urlPath(u)
+	switch {
+	case u.RawQuery != "" || u.ForceQuery:
+		why = "it has a query"
+	case p == "" && what != "registry":
+		why = "it names no repository"
+	}
 	if why != "" {
-		return bad(why)
+		return "", &SourceError{Input: redact(s), What: what, Reason: why}
 	}
 	if host := undot(u); host != u.Host {
-		return parseWebURL(u.Scheme + "://" + host + p) // a host that is checked again without its dot
+		return parseWebURL(u.Scheme+"://"+host+p, what) // a host that is checked again without its dot
 	}
 	return u.Scheme + "://" + u.Host + p, nil
 }
@@ -176,8 +183,7 @@ func undot(u *url.URL) string {
 	return name
 }
 
-// urlPath is the canonical path of u: clean, "/" at least, escaped only where it must be, a trailing
-// slash kept.
+// urlPath is the canonical path of u: clean, without a slash at its end, escaped only where it must be.
 func urlPath(u *url.URL) (text, why string) {
 	escaped := strings.ToLower(u.EscapedPath())
 	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%5c") {
@@ -188,11 +194,11 @@ func urlPath(u *url.URL) (text, why string) {
 			return "", fmt.Sprintf("its path must not hold %q", r)
 		}
 	}
-	p := path.Clean("/" + u.Path)
-	if p != "/" && strings.HasSuffix(u.Path, "/") {
-		p += "/"
+	p := (&url.URL{Path: strings.TrimSuffix(path.Clean("/"+u.Path), "/")}).EscapedPath()
+	if len(p) > maxPath {
+		return "", tooLongPath
 	}
-	return (&url.URL{Path: p}).EscapedPath(), ""
+	return p, ""
 }
 
 // directoryPath cleans the path behind "file:". "file:///path" is a URL, whose escapes are read.

@@ -66,7 +66,7 @@ func TestParseSourceRefuses(t *testing.T) {
 		"git:https://host/r#0123456789abcdef0123456789abcdef01234567", "git:https://host/r#0123456789ABCDEF0123456789abcdef01234567", "git:https://host/r#a:b", "git:https://host/r#+main",
 		"git:git:https://host/r", "git:git://host/r", "git://host/r", "git:repo",
 		"file:", "file:-x", "file://host/x", "file://user@/x", "file:///a%0ab", "file:a?b", "file:a#b", "file:a\\b", "file:~root/x", "file: x", "file:x ", "file:x\n", "file:\u202ex", "file:x /",
-		"https://" + strings.Repeat("a", MaxURL),
+		"https://" + strings.Repeat("a", MaxURL), "https://host/" + strings.Repeat("é", 400), "git:é:" + strings.Repeat("a", 2000),
 	} {
 		if id, err := ParseSource(s); err == nil {
 			t.Errorf("%q is accepted: %q", s, id)
@@ -120,7 +120,7 @@ func TestParseGitURL(t *testing.T) {
 		"https://host", "https://host/", "https://user@host/r", "https://token:secret@host/r", "https://host/r?x=1", "https://host/r#main", "https://-oProxyCommand=x/r", "https://host/a b", "https://host/a%2fb",
 		"ssh://-oProxyCommand=id/r", "ssh://git:secret@host/r", "ssh://-l@host/r", "ssh://git@-host/r", "ssh://git@host", "ssh://git@host/", "ssh://git@host:/r", "ssh://git@host:022/r", "ssh://git@host:70000/r",
 		"ssh://git@host/a b", "ssh://git @host/r", "ssh://%2doProxy@host/r", "ssh://git@host/%0a", "ssh://git@host/r?x", "ssh:///r", "ssh://git@ho%20st/r",
-		"-host:r", "git@-host:r", "-oProxyCommand=x:r", "git@host:-x", "git@host:./-x", "git@host:", "git@host:/", "git@host:..", "git@host:a/..", "git:secret@host:r", "git@host:a b", "@host:r", "a@b@host:r",
+		"-host:r", "git@-host:r", "-oProxyCommand=x:r", "git@host:-x", "host:./:x", "git@host::x", "git@host:./-x", "git@host:", "git@host:/", "git@host:..", "git@host:a/..", "git:secret@host:r", "git@host:a b", "@host:r", "a@b@host:r",
 		"git@host:22:r\n", "[::1:r", "[host:22]:r", "ho st:r", "host\\x:r", "//host/r", "git@host:r#main", "git@host:r?x",
 		"./a\x00b", "./a\nb", "./a\\b", "../a#b", " ./a", "./a ", "/a\u202e", "./\xff",
 	} {
