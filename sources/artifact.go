@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/origin"
@@ -30,7 +32,7 @@ func Resolve(base *url.URL, name ident.Name, ref string) (string, error) {
 	}
 	rest, ok := strings.CutPrefix(u.EscapedPath(), base.EscapedPath())
 	if !ok {
-		return "", fmt.Errorf("%q leaves the registry", ref)
+		return "", fmt.Errorf("%s leaves the registry", origin.Quote(ref))
 	}
 	if err := CheckPath(rest); err != nil {
 		return "", err
@@ -44,7 +46,7 @@ func resolveURL(base *url.URL, name ident.Name, ref string) (*url.URL, error) {
 	}
 	rel, err := url.Parse(ref)
 	if err != nil || rel.Scheme != "" || rel.Host != "" || rel.User != nil {
-		return nil, fmt.Errorf("%q is neither an https URL nor a path", ref)
+		return nil, fmt.Errorf("%s is neither an https URL nor a path", origin.Quote(ref))
 	}
 	u := base.JoinPath(registry.IndexPath(name)).ResolveReference(rel)
 	return origin.ParseURL(u.String())
@@ -61,7 +63,7 @@ func isPlain(ref string) bool {
 	return ref != "" && ref[0] != '.' && ref[0] != '-'
 }
 
-var errPath = errors.New("want a path below the registry, without . and .. and empty parts, query, fragment or backslash")
+var errPath = errors.New("want a path below the registry as a URL has it, without . and .. and empty parts, query, fragment or backslash")
 
 // CheckPath judges an artifact's path relative to its source, percent escapes included: what any server would
 // read as a path below the registry.
@@ -73,10 +75,9 @@ func CheckPath(path string) error {
 	if strings.Count(plain, "/") != strings.Count(path, "/") {
 		return errPath // an escaped slash
 	}
-	for _, r := range plain {
-		if r < ' ' || r == 0x7f {
-			return errPath
-		}
+	unseen := func(r rune) bool { return r <= ' ' || r >= 0x7f }
+	if strings.ContainsFunc(path, unseen) || strings.ContainsFunc(plain, unicode.IsControl) || !utf8.ValidString(plain) {
+		return errPath
 	}
 	for part := range strings.SplitSeq(plain, "/") {
 		if part == "" || part == "." || part == ".." {

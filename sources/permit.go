@@ -39,7 +39,7 @@ func (r *Router) Permitted(name ident.Name, id ident.SourceID, artifact string) 
 		return refuse(string(id), "that registry is configured for a scope alone", "add it to the registries of config.yml, or run opkg lock")
 	}
 	if err := checkArtifact(reg, artifact, r.cfg.ArtifactHosts); err != nil {
-		return refuse(artifact, err.Error(), "run opkg lock, or restore opkg.lock")
+		return refuse(origin.Quote(artifact), err.Error(), "run opkg lock, or restore opkg.lock")
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func defaultPort(scheme string) string {
 // control characters, blanks, backslashes, user names, fragments, and hosts that are numbers but no plain IP address.
 func ParseURL(s string) (*url.URL, error) {
 	bad := func(format string, a ...any) (*url.URL, error) {
-		return nil, fmt.Errorf("%s: %s", quote(s), fmt.Sprintf(format, a...))
+		return nil, fmt.Errorf("%s: %s", Quote(s), fmt.Sprintf(format, a...))
 	}
 	if !utf8.ValidString(s) {
 		return bad("a URL must be UTF-8")
@@ -200,8 +200,8 @@ func Show(u *url.URL) string {
 // maxShown bounds what of a URL or of text from the network stands in a message, in bytes.
 const maxShown = 300
 
-// quote shows text of unknown origin in a message, without what may be a password in it.
-func quote(s string) string {
+// Quote shows text of unknown origin in a message, without what may be a password in it.
+func Quote(s string) string {
 	if i, j := strings.Index(s, "//"), strings.LastIndexByte(s, '@'); i >= 0 && j > i {
 		s = s[:i+2] + "…" + s[j:]
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openpackage/opkg/config"
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/origin"
 	"github.com/openpackage/opkg/registry"
 	"github.com/openpackage/opkg/sources"
 )
@@ -74,7 +75,7 @@ func (s *Source) Open(ctx context.Context, ref sources.Ref) (io.ReadCloser, erro
 		err = escErr
 	}
 	if err != nil {
-		return nil, &sources.NotAllowedError{Name: ref.Name, Target: strconv.Quote(ref.Artifact), Reason: err.Error()}
+		return nil, &sources.NotAllowedError{Name: ref.Name, Target: origin.Quote(ref.Artifact), Reason: err.Error()}
 	}
 	f, size, err := s.open(ctx, path, ref)
 	if err != nil {

@@ -132,7 +132,7 @@ func (s *Source) indexURL(name ident.Name) *url.URL { return s.base.JoinPath(reg
 func (s *Source) Open(ctx context.Context, ref sources.Ref) (io.ReadCloser, error) {
 	u, err := s.artifactURL(ref.Artifact)
 	if err != nil {
-		return nil, &sources.NotAllowedError{Name: ref.Name, Target: strconv.Quote(ref.Artifact), Reason: err.Error()}
+		return nil, &sources.NotAllowedError{Name: ref.Name, Target: origin.Quote(ref.Artifact), Reason: err.Error()}
 	}
 	body, err := s.site.Download(ctx, u, transport.DownloadOptions{Size: ref.Size, MaxSize: MaxArtifact, MaxUnsized: MaxUnsizedArtifact})
 	if err != nil {
