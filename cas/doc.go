@@ -1,2 +1,40 @@
-// Package cas keeps checked bytes once.
+// Package cas keeps checked bytes once: the content-addressed store of one machine.
+//
+// # Layout
+//
+// Under OPKG_HOME/store/v1 (docs/store.md is the specification):
+//
+//	blobs/<2 hex>/<62 hex>   one file's bytes, named by their BLAKE3; mode 0444, modification time BlobTime
+//	trees/<64 hex>           one payload's listing, named by its BLAKE3
+//	artifacts/<64 hex>       what is known of one archive, named by the archive's SHA-256
+//	placed                   which version directories opkg made
+//	roots/<64 hex>           which workspaces synced here
+//	tmp/<session>/           work in progress; garbage when no process holds the lock
+//	lock                     shared by those who use the store, exclusive for those who remove from it
+//
+// # Commit order
+//
+// Put works up to step 6, Flush from there on. An error or a kill before step 8 leaves nothing but garbage in tmp; after
+// it, whole and verified blobs that nothing refers to yet.
+//
+//  1. Read the archive into memory, or into tmp when it is large; stop at the size that is wanted.
+//  2. Compare size and SHA-256.
+//  3. Check the archive whole: gzip, tar, names, limits (package archive).
+//  4. Compare name, version and dependencies with the package's own openpackage.yml.
+//  5. Hash each file, and compare the listing's digest with the tree that is wanted.
+//  6. Write blobs that are not there yet, the listing and the record into tmp. They are complete, with mode and
+//     time, but nobody finds them there.
+//  7. Sync all of tmp: one syncfs where there is one and the files are many, else an fsync a file.
+//  8. Rename the blobs into blobs/, never over one that stands.
+//  9. Rename the listings into trees/.
+//  10. Rename the records into artifacts/.
+//
+// What can be found is therefore on the disk: only names can be lost with the power, and in any order. A record
+// whose listing or blobs are not there counts as absent, so that costs a download and never a wrong byte.
+//
+// # Trust
+//
+// A blob is judged by one stat: size, mode and the fixed time. What a stat betrays is hashed again, and removed if it
+// differs; what restores all three is for verify to find, which hashes. Listings are checked against their names whenever they
+// are read, records against their own checksum; a reader compares what it found with the lock, which is the authority.
 package cas

@@ -1,0 +1,237 @@
+package cas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/zeebo/blake3"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// flushBytes is how many bytes of blobs are staged before Put flushes by itself: what a kill may cost to
+// download again.
+const flushBytes = 64 << 20
+
+// area is the directory in tmp that the Puts of one Store share. It is there, and the store's shared lock is held, while a
+// Put is under way or something waits for Flush.
+type area struct {
+	folder  *folder
+	release func()
+	seq     atomic.Uint64
+	users   int
+}
+
+// batch is what stands in the area, complete, under names that nobody looks for.
+type batch struct {
+	blobs     map[ident.BlobID]stagedBlob
+	trees     map[ident.TreeID]string
+	artifacts map[ident.SHA256]string
+	bytes     int64
+}
+
+type stagedBlob struct {
+	name string
+	size int64
+}
+
+func (b *batch) names() []string {
+	var names []string
+	for _, s := range b.blobs {
+		names = append(names, s.name)
+	}
+	return slices.Sorted(slices.Values(slices.Concat(names, slices.Collect(maps.Values(b.trees)), slices.Collect(maps.Values(b.artifacts)))))
+}
+
+func (b *batch) addBlob(id ident.BlobID, s stagedBlob) {
+	if b.blobs == nil {
+		b.blobs = make(map[ident.BlobID]stagedBlob)
+	}
+	b.blobs[id] = s
+	b.bytes += s.size
+}
+
+// enter returns the area, which leave gives up again.
+func (s *Store) enter(ctx context.Context) (_ *area, err error) {
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	if s.area == nil {
+		release, err := s.Shared(ctx)
+		if err != nil {
+			return nil, err
+		}
+		a := &area{release: release}
+		if a.folder, err = s.session(); err != nil {
+			release()
+			return nil, s.within(err)
+		}
+		s.area = a
+	}
+	s.area.users++
+	return s.area, nil
+}
+
+// session makes a directory in tmp that nobody else uses. Numbers tell apart the stores of one process, and processes
+// of the same id on two machines that share a home.
+func (s *Store) session() (*folder, error) {
+	d, err := s.create()
+	if err != nil {
+		return nil, err
+	}
+	if err := d.mkdir(tmpDir); err != nil {
+		return nil, err
+	}
+	for n := 0; ; n++ {
+		name := fmt.Sprintf("%s/%d-%d", tmpDir, os.Getpid(), n)
+		if err := d.do("mkdir", name); err != nil {
+			return nil, err
+		}
+		err := d.root.Mkdir(name, 0o700)
+		if err == nil {
+			return d.folder(name)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+}
+
+// leave gives up the area; the last one to leave removes it, unless something waits in it for Flush.
+func (s *Store) leave(a *area) {
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	if a.users--; a.users > 0 || len(s.batch.artifacts) > 0 {
+		return
+	}
+	s.area = nil
+	a.folder.close()
+	_ = a.folder.disk.root.RemoveAll(a.folder.name) // left behind, it is garbage that Shared removes
+	a.release()
+}
+
+func (a *area) newName() string { return strconv.FormatUint(a.seq.Add(1), 10) }
+
+// spoolFile is a new file for a download.
+func (a *area) spoolFile() (f *os.File, name string, err error) {
+	name = a.newName()
+	if err := a.folder.disk.do("create", a.folder.name+"/"+name); err != nil {
+		return nil, "", err
+	}
+	if f, err = a.folder.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
+		return nil, "", err
+	}
+	return f, name, nil
+}
+
+// stage writes one blob.
+func (a *area) stage(b *batch, id ident.BlobID, data []byte) error {
+	name := a.newName()
+	err := a.folder.fill(name, true, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err == nil {
+		b.addBlob(id, stagedBlob{name, int64(len(data))})
+	}
+	return err
+}
+
+// stageRecords writes the listing and the record.
+func (a *area) stageRecords(b *batch, art *Artifact, listing []byte) error {
+	name, err := a.stageText(listing)
+	if err != nil {
+		return err
+	}
+	b.trees = map[ident.TreeID]string{art.Tree: name}
+	if name, err = a.stageText(art.format()); err != nil {
+		return err
+	}
+	b.artifacts = map[ident.SHA256]string{art.SHA256: name}
+	return nil
+}
+
+func (a *area) stageText(text []byte) (name string, err error) {
+	name = a.newName()
+	return name, a.folder.fill(name, false, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// discard removes what was staged for a Put that failed.
+func (a *area) discard(b *batch) {
+	for _, name := range b.names() {
+		_ = a.folder.root.Remove(name)
+	}
+}
+
+// spill writes a file that is read as it is inflated, unless it turns out to be there already.
+func (s *Store) spill(a *area, b *batch, size int64, r io.Reader) (id ident.BlobID, err error) {
+	name := a.newName()
+	h := blake3.New()
+	err = a.folder.fill(name, true, func(w io.Writer) error {
+		_, err := io.Copy(io.MultiWriter(w, h), r)
+		return err
+	})
+	if err != nil {
+		return id, err
+	}
+	h.Sum(id[:0])
+	if s.has(b, Entry{Blob: id, Size: size}) {
+		return id, a.folder.root.Remove(name)
+	}
+	b.addBlob(id, stagedBlob{name, size})
+	return id, nil
+}
+
+// has reports whether a blob is staged, by this Put or another, or stored.
+func (s *Store) has(b *batch, e Entry) bool {
+	if _, ok := b.blobs[e.Blob]; ok {
+		return true
+	}
+	s.staging.Lock()
+	_, ok := s.batch.blobs[e.Blob]
+	s.staging.Unlock()
+	if ok {
+		return true
+	}
+	_, err := s.CheckBlob(e.Blob, e.Size)
+	return err == nil
+}
+
+// add puts what one Put staged to what the next Flush makes visible, and reports whether that is time.
+func (s *Store) add(a *area, b *batch) (full bool) {
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	for id, blob := range b.blobs {
+		if _, ok := s.batch.blobs[id]; ok { // another Put was quicker
+			_ = a.folder.root.Remove(blob.name)
+			continue
+		}
+		s.batch.addBlob(id, blob)
+	}
+	if s.batch.artifacts == nil {
+		s.batch.trees, s.batch.artifacts = make(map[ident.TreeID]string), make(map[ident.SHA256]string)
+	}
+	mergeRecords(a, s.batch.trees, b.trees)
+	mergeRecords(a, s.batch.artifacts, b.artifacts)
+	return s.batch.bytes >= flushBytes
+}
+
+// mergeRecords adds staged records to others; of two with one name, which say the same, the newer stays.
+func mergeRecords[K comparable](a *area, to, from map[K]string) {
+	for id, name := range from {
+		if old, ok := to[id]; ok {
+			_ = a.folder.root.Remove(old)
+		}
+		to[id] = name
+	}
+}

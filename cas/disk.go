@@ -1,0 +1,158 @@
+package cas
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+)
+
+// disk is the store's directory. Everything that changes it goes through these methods, so that tests can stop or
+// fail at each.
+type disk struct {
+	root *os.Root
+	step func(op, path string) error
+}
+
+func (d *disk) do(op, path string) error {
+	if d.step == nil {
+		return nil
+	}
+	return d.step(op, path)
+}
+
+// mkdir makes one directory; that it stands already is no error.
+func (d *disk) mkdir(name string) error {
+	if err := d.do("mkdir", name); err != nil {
+		return err
+	}
+	if err := d.root.Mkdir(name, 0o755); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// folder opens a directory of the store, and makes it if it is not there.
+func (d *disk) folder(name string) (*folder, error) {
+	root, err := d.root.OpenRoot(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if parent := path.Dir(name); parent != "." {
+			if err := d.mkdir(parent); err != nil {
+				return nil, err
+			}
+		}
+		if err := d.mkdir(name); err != nil {
+			return nil, err
+		}
+		root, err = d.root.OpenRoot(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &folder{disk: d, name: name, root: root, file: f}, nil
+}
+
+// folder is one directory of the store, held open: its files are reached without walking from the top.
+type folder struct {
+	disk *disk
+	name string
+	root *os.Root
+	file *os.File
+}
+
+func (f *folder) close() {
+	f.file.Close()
+	f.root.Close()
+}
+
+// create makes a new file that write fills.
+func (f *folder) create(name string, perm fs.FileMode) (*os.File, error) {
+	if err := f.disk.do("create", f.name+"/"+name); err != nil {
+		return nil, err
+	}
+	return f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+}
+
+// finish gives a blob its mode and time. The umask may have taken from the mode.
+func (f *folder) finish(file *os.File, name string) error {
+	if err := f.disk.do("chmod", f.name+"/"+name); err != nil {
+		return err
+	}
+	fi, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if fi.Mode().Perm() != blobMode {
+		if err := file.Chmod(blobMode); err != nil {
+			return err
+		}
+	}
+	if err := f.disk.do("chtimes", f.name+"/"+name); err != nil {
+		return err
+	}
+	t := time.Unix(BlobTime, 0)
+	return f.root.Chtimes(name, t, t)
+}
+
+func (f *folder) remove(name string) error {
+	if err := f.disk.do("remove", f.name+"/"+name); err != nil {
+		return err
+	}
+	return f.root.Remove(name)
+}
+
+// replace moves a file of f to a path of the store, over what stands there.
+func (f *folder) replace(name, to string) error {
+	if err := f.disk.do("rename", to); err != nil {
+		return err
+	}
+	return f.disk.root.Rename(f.name+"/"+name, to)
+}
+
+// writer is a file to which each write is a step.
+type writer struct {
+	disk *disk
+	file *os.File
+}
+
+func (w writer) Write(p []byte) (int, error) {
+	if err := w.disk.do("write", w.file.Name()); err != nil {
+		return 0, err
+	}
+	return w.file.Write(p)
+}
+
+// fill writes all of body to a new file, as a blob or as a file like any other, and closes it. On an error
+// nothing is left.
+func (f *folder) fill(name string, blob bool, body func(io.Writer) error) (err error) {
+	perm := fs.FileMode(0o644)
+	if blob {
+		perm = blobMode
+	}
+	file, err := f.create(name, perm)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := file.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			_ = f.root.Remove(name)
+		}
+	}()
+	if err := body(writer{f.disk, file}); err != nil {
+		return err
+	}
+	if blob {
+		return f.finish(file, name)
+	}
+	return nil
+}

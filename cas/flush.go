@@ -1,0 +1,114 @@
+package cas
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// Flush makes all that was Put before it durable and visible: steps 7 to 10 of the package comment. It costs one
+// sync, however much was Put. After an error what was staged is gone, and nothing but whole blobs may
+// have become visible.
+func (s *Store) Flush(ctx context.Context) error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
+	s.staging.Lock()
+	a, b := s.area, s.batch
+	if len(b.artifacts) == 0 {
+		s.staging.Unlock()
+		return nil
+	}
+	s.batch = batch{}
+	a.users++
+	s.staging.Unlock()
+	defer s.leave(a)
+	err := s.publish(ctx, a, &b)
+	if err != nil {
+		a.discard(&b)
+	}
+	return s.within(err)
+}
+
+func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := a.folder.syncAll(b.names()); err != nil { // step 7
+		return err
+	}
+	if err := s.publishBlobs(ctx, a, b); err != nil { // step 8
+		return err
+	}
+	d := a.folder.disk
+	for _, dir := range []string{treesDir, artifactsDir} {
+		if err := d.mkdir(dir); err != nil {
+			return err
+		}
+	}
+	trees := slices.SortedFunc(maps.Keys(b.trees), func(x, y ident.TreeID) int { return bytes.Compare(x[:], y[:]) })
+	for _, id := range trees { // step 9
+		if err := a.folder.replace(b.trees[id], treeName(id)); err != nil {
+			return err
+		}
+	}
+	artifacts := slices.SortedFunc(maps.Keys(b.artifacts), func(x, y ident.SHA256) int { return bytes.Compare(x[:], y[:]) })
+	for _, id := range artifacts { // step 10
+		if err := a.folder.replace(b.artifacts[id], artifactName(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishBlobs goes by digest, so that each of the 256 directories is opened once.
+func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
+	ids := slices.SortedFunc(maps.Keys(b.blobs), func(x, y ident.BlobID) int { return bytes.Compare(x[:], y[:]) })
+	var to *folder
+	defer func() {
+		if to != nil {
+			to.close()
+		}
+	}()
+	for _, id := range ids {
+		h := id.String()
+		if shard := blobsDir + "/" + h[:2]; to == nil || to.name != shard {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if to != nil {
+				to.close()
+			}
+			var err error
+			if to, err = a.folder.disk.folder(shard); err != nil {
+				to = nil
+				return err
+			}
+		}
+		if err := s.publishBlob(a, b.blobs[id], to, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishBlob gives one blob its name, unless an intact one has it.
+func (s *Store) publishBlob(a *area, blob stagedBlob, to *folder, id ident.BlobID) error {
+	name := id.String()[2:]
+	existed, err := a.folder.publish(blob.name, to, name)
+	if err != nil || !existed {
+		return err
+	}
+	if _, err = s.CheckBlob(id, blob.size); errors.Is(err, fs.ErrNotExist) { // it was damaged, and is removed now
+		_, err = a.folder.publish(blob.name, to, name)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return a.folder.remove(blob.name)
+}

@@ -1,0 +1,250 @@
+package cas
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/zeebo/blake3"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/manifest"
+)
+
+// Want is what an artifact must be. Zero Size, SHA256 or Tree are not known and not checked; Dependencies nil
+// are not checked (empty and not nil: there must be none).
+type Want struct {
+	Name         ident.Name
+	Version      ident.Version
+	Source       string // for messages
+	Size         int64
+	SHA256       ident.SHA256
+	Tree         ident.TreeID
+	Dependencies []ident.Requirement
+}
+
+// label names the artifact in messages.
+func (w Want) label() string {
+	switch {
+	case w.Name == "":
+		return w.Source
+	case w.Source == "":
+		return fmt.Sprintf("%s@%s", w.Name, w.Version)
+	}
+	return fmt.Sprintf("%s@%s from %s", w.Name, w.Version, w.Source)
+}
+
+func (w Want) mismatch(what, want, got string) error {
+	return &ident.MismatchError{Name: w.Name, Version: w.Version, Source: w.Source, What: what, Want: want, Got: got}
+}
+
+// Put verifies a .tgz against want, unpacks and stores it, in one call; it reads no more of r than it wants. An error
+// leaves nothing behind: *ident.MismatchError, *archive.UnsafeError, *BusyError, or the reader's own.
+//
+// What Put stored becomes visible, to this Store as to others, by the next Flush: call it once after all Puts of a
+// run. From the first Put to the Flush the store's shared lock is held. Put flushes by itself whenever
+// flushBytes have piled up.
+func (s *Store) Put(ctx context.Context, want Want, r io.Reader) (*Artifact, error) {
+	p := &put{store: s, want: want}
+	defer p.close()
+	if err := p.download(ctx, r); err != nil {
+		return nil, err
+	}
+	select {
+	case s.extract <- struct{}{}:
+		defer func() { <-s.extract }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	a, full, err := p.unpack(ctx)
+	if err == nil && full {
+		err = s.Flush(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// put is one Put under way.
+type put struct {
+	store *Store
+	want  Want
+	area  *area // nil until something is written
+
+	data      *[]byte  // the archive in memory, or
+	spool     *os.File // in a file
+	spoolName string   // of area; "" where the file is the caller's
+	size      int64
+	sum       ident.SHA256
+}
+
+// enter makes sure that there is a place to write.
+func (p *put) enter(ctx context.Context) (err error) {
+	if p.area == nil {
+		p.area, err = p.store.enter(ctx)
+	}
+	return err
+}
+
+func (p *put) close() {
+	if p.spoolName != "" {
+		p.spool.Close()
+		_ = p.area.folder.root.Remove(p.spoolName)
+	}
+	if p.data != nil {
+		p.store.buffers.Put(p.data)
+	}
+	if p.area != nil {
+		p.store.leave(p.area)
+	}
+}
+
+// open checks the archive, which is what was promised, whole.
+func (p *put) open(ctx context.Context) (*archive.Archive, error) {
+	if p.spool != nil {
+		return p.store.unpacker.OpenFile(ctx, p.want.label(), p.spool, p.size)
+	}
+	return p.store.unpacker.Open(ctx, p.want.label(), *p.data)
+}
+
+// unpack is steps 3 to 6. full says that much is staged.
+func (p *put) unpack(ctx context.Context) (art *Artifact, full bool, err error) {
+	a, err := p.open(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer a.Close()
+	art, err = describe(a.Manifest(), p.want)
+	if err != nil {
+		return nil, false, err
+	}
+	art.Size, art.SHA256 = p.size, p.sum
+	staged := &batch{}
+	defer func() {
+		if err != nil && p.area != nil {
+			p.area.discard(staged)
+		}
+	}()
+	tree, err := treeOf(ctx, a, func(f archive.File, r io.Reader) (ident.BlobID, error) {
+		if f.Data != nil {
+			return blake3.Sum256(f.Data), nil
+		}
+		if err := p.enter(ctx); err != nil {
+			return ident.BlobID{}, err
+		}
+		return p.store.spill(p.area, staged, f.Size, r)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	listing := tree.Format()
+	art.Tree = ident.TreeID(blake3.Sum256(listing))
+	if !p.want.Tree.IsZero() && p.want.Tree != art.Tree {
+		return nil, false, p.want.mismatch("tree", p.want.Tree.String(), art.Tree.String())
+	}
+	if err := p.enter(ctx); err != nil {
+		return nil, false, err
+	}
+	content := make(map[string][]byte, len(a.Files()))
+	for _, f := range a.Files() {
+		if f.Data != nil {
+			content[f.Path] = f.Data
+		}
+	}
+	for _, e := range tree.Entries {
+		data, ok := content[e.Path]
+		if !ok || p.store.has(staged, e) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+		if err := p.area.stage(staged, e.Blob, data); err != nil {
+			return nil, false, p.store.within(err)
+		}
+	}
+	if err := p.area.stageRecords(staged, art, listing); err != nil {
+		return nil, false, p.store.within(err)
+	}
+	return art, p.store.add(p.area, staged), nil
+}
+
+// treeOf lists the payload of an archive; hash digests one file and sees to its bytes.
+func treeOf(ctx context.Context, a *archive.Archive, hash func(archive.File, io.Reader) (ident.BlobID, error)) (*Tree, error) {
+	t := &Tree{Entries: make([]Entry, 0, len(a.Files()))}
+	err := a.Each(ctx, func(f archive.File, r io.Reader) error {
+		id, err := hash(f, r)
+		t.Entries = append(t.Entries, Entry{Path: f.Path, Exec: f.Exec, Size: f.Size, Blob: id})
+		return err
+	})
+	t.sort()
+	return t, err
+}
+
+// describe reads the package's own manifest and compares it with want. A package without a version is 0.0.0.
+func describe(data []byte, want Want) (*Artifact, error) {
+	m, err := manifest.ParsePackage(archive.Manifest, bytes.Clone(data))
+	if err != nil {
+		return nil, &archive.UnsafeError{Archive: want.label(), Reason: err.Error()}
+	}
+	a := &Artifact{Name: m.Name, Version: m.Version}
+	written := m.Version.String()
+	if m.Version.IsZero() {
+		written = "0.0.0 (it has none)"
+		if a.Version, err = ident.ParseVersion("0.0.0"); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range m.Dependencies {
+		if d.Git == "" && d.Path == "" {
+			a.Dependencies = append(a.Dependencies, ident.Requirement{Name: d.Name, Range: d.Range})
+		}
+	}
+	a.Dependencies = sortedDependencies(a.Dependencies)
+	switch {
+	case want.Name != "" && want.Name != a.Name:
+		return nil, want.mismatch("name in openpackage.yml", string(want.Name), string(a.Name))
+	case !want.Version.IsZero() && want.Version != a.Version:
+		return nil, want.mismatch("version in openpackage.yml", want.Version.String(), written)
+	case want.Dependencies != nil && !sameDependencies(want.Dependencies, a.Dependencies):
+		return nil, want.mismatch("list of dependencies in openpackage.yml", DescribeDependencies(sortedDependencies(want.Dependencies)), DescribeDependencies(a.Dependencies))
+	}
+	return a, nil
+}
+
+// Inspect reads an artifact without storing it: for registry index. A regular *os.File is read in place, anything else
+// into memory. source is for messages. The error is an *archive.UnsafeError or the reader's own.
+func Inspect(ctx context.Context, source string, r io.Reader) (*Artifact, error) {
+	p := &put{store: &Store{}, want: Want{Source: source}}
+	if err := p.take(r); err != nil {
+		return nil, err
+	}
+	a, err := p.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	art, err := describe(a.Manifest(), p.want)
+	if err != nil {
+		return nil, err
+	}
+	t, err := treeOf(ctx, a, func(f archive.File, r io.Reader) (ident.BlobID, error) {
+		if f.Data != nil {
+			return blake3.Sum256(f.Data), nil
+		}
+		id, _, err := hashReader(r, make([]byte, min(f.Size+1, hashBuffer)))
+		return id, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	art.Size, art.SHA256, art.Tree = p.size, p.sum, t.ID()
+	return art, nil
+}
+
+func size(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,130 @@
+package cas
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/event"
+)
+
+// Store is the content-addressed store of one machine: OPKG_HOME/store/v1. It is safe for concurrent use, by
+// several processes too.
+type Store struct {
+	dir      string
+	observer event.Observer
+	lockWait time.Duration
+	unpacker archive.Unpacker
+	buffers  sync.Pool     // *[]byte: archives as they are downloaded
+	extract  chan struct{} // bounds how many archives are unpacked at once
+
+	mu   sync.Mutex
+	disk *disk // nil until the directory is there
+
+	staging sync.Mutex
+	area    *area // nil while nothing is under way
+	batch   batch // staged in area, to be made visible by the next Flush
+
+	flushing sync.Mutex // one Flush at a time
+	placed   placed
+
+	step func(op, path string) error // for tests: called before everything that changes the disk
+}
+
+// Options of Open.
+type Options struct {
+	Observer event.Observer
+	LockWait time.Duration // how long to wait for the store's lock; 0: DefaultLockWait
+}
+
+// The directories and files of the store.
+const (
+	blobsDir     = "blobs"
+	treesDir     = "trees"
+	artifactsDir = "artifacts"
+	rootsDir     = "roots"
+	tmpDir       = "tmp"
+	placedFile   = "placed"
+	lockFile     = "lock"
+)
+
+// Open opens dir (.../store/v1), which need not exist yet: it is made when something is written.
+func Open(dir string, opt Options) (*Store, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if opt.LockWait == 0 {
+		opt.LockWait = DefaultLockWait
+	}
+	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
+}
+
+// Dir is the directory that was given to Open.
+func (s *Store) Dir() string { return s.dir }
+
+// open returns the store's directory; fs.ErrNotExist when it is not there.
+func (s *Store) open() (*disk, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openLocked()
+}
+
+func (s *Store) openLocked() (*disk, error) {
+	if s.disk == nil {
+		root, err := os.OpenRoot(s.dir)
+		if err != nil {
+			return nil, err
+		}
+		s.disk = &disk{root: root, step: s.step}
+	}
+	return s.disk, nil
+}
+
+// create is open for a store that is about to be written.
+func (s *Store) create() (*disk, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, err := s.openLocked()
+	if errors.Is(err, fs.ErrNotExist) {
+		if s.step != nil {
+			if err := s.step("mkdir", s.dir); err != nil {
+				return nil, err
+			}
+		}
+		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+			return nil, err
+		}
+		d, err = s.openLocked()
+	}
+	return d, err
+}
+
+// within says where an error of the disk arose: those of os.Root name paths below the store alone.
+func (s *Store) within(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store %s: %w", s.dir, err)
+}
+
+// BlobPath is where the blob stands; it need not exist.
+func (s *Store) BlobPath(id ident.BlobID) string {
+	return filepath.Join(s.dir, filepath.FromSlash(blobName(id)))
+}
+
+func blobName(id ident.BlobID) string {
+	h := id.String()
+	return blobsDir + "/" + h[:2] + "/" + h[2:]
+}
+
+func treeName(id ident.TreeID) string { return treesDir + "/" + id.Hex() }
+
+func artifactName(d ident.SHA256) string { return artifactsDir + "/" + d.String() }
