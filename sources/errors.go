@@ -48,7 +48,11 @@ type UnavailableError struct {
 }
 
 func (e *UnavailableError) Error() string {
-	return fmt.Sprintf("%s is not available: %v", e.Source, e.Err)
+	text := e.Err.Error()
+	if strings.HasPrefix(text, string(e.Source)) { // a URL below it
+		return text
+	}
+	return fmt.Sprintf("%s is not available: %s", e.Source, text)
 }
 
 func (e *UnavailableError) Unwrap() error { return e.Err }

@@ -85,12 +85,21 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
+// URLError says why a text is not a URL that opkg sends requests to.
+type URLError struct {
+	URL    string // quoted, without what may be a secret
+	Reason string
+}
+
+func (e *URLError) Error() string { return e.URL + ": " + e.Reason }
+
 // ParseURL reads an absolute http or https URL in the strict form that opkg sends requests to, and returns it with
 // its host in lower case and punycode and a default port left out. It refuses what two parsers could read in two ways:
-// control characters, blanks, backslashes, user names, fragments, and hosts that are numbers but no plain IP address.
+// control characters, blanks, backslashes, user names, fragments, and hosts that are numbers but no plain IP address. The error is
+// a *URLError.
 func ParseURL(s string) (*url.URL, error) {
 	bad := func(format string, a ...any) (*url.URL, error) {
-		return nil, fmt.Errorf("%s: %s", Quote(s), fmt.Sprintf(format, a...))
+		return nil, &URLError{URL: Quote(s), Reason: fmt.Sprintf(format, a...)}
 	}
 	if !utf8.ValidString(s) {
 		return bad("a URL must be UTF-8")

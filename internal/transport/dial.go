@@ -74,7 +74,7 @@ func (s *Site) checkReach(ctx context.Context, target string, to origin.Reach) e
 	if origin.HostReach(s.origin.Hostname()).Permits(to) || s.reach(ctx).Permits(to) {
 		return nil
 	}
-	return &RefusedError{From: string(s.origin), Target: target, Reason: fmt.Sprintf("%s address", to),
+	return &RefusedError{From: string(s.origin), Target: target, Reason: fmt.Sprintf("it has %s address", to),
 		HintText: "if this host is yours, add it to artifact-hosts in the config.yml of your own OPKG_HOME"}
 }
 

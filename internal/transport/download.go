@@ -115,6 +115,7 @@ func (d *download) open() error {
 // attempt asks once, and leaves in d.ans an answer that goes on at offset.
 func (d *download) attempt() (err error) {
 	header := http.Header{"Accept-Encoding": {"identity"}}
+	d.tries.pastCaches(header)
 	ranged := d.offset > 0 && d.validator != ""
 	if !ranged {
 		if d.ans, err = d.site.exchange(d.ctx, d.url, header, http.StatusOK); err != nil {

@@ -111,7 +111,7 @@ func (e *RefusedError) Error() string {
 	if e.From == "" {
 		return fmt.Sprintf("%s: %s", e.Target, e.Reason)
 	}
-	return fmt.Sprintf("%s points to %s, which is refused: %s", e.From, e.Target, e.Reason)
+	return fmt.Sprintf("%s points to %s: %s", e.From, e.Target, e.Reason)
 }
 
 // Hint says what to do, or "".
@@ -166,10 +166,12 @@ func describe(err error) string {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return "the connection broke off"
+	case strings.Contains(err.Error(), "malformed HTTP"): // of no type
+		return "the answer is not HTTP"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "the server does not answer (" + clean(err.Error()) + ")"
 	}
-	return clean(err.Error())
+	return clean(strings.TrimPrefix(err.Error(), "net/http: HTTP/1.x transport connection broken: "))
 }
 
 // clean makes text that may come from the network fit for a terminal: printable, at most 300 bytes.

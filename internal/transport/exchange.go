@@ -44,6 +44,10 @@ func (s *Site) exchange(ctx context.Context, u *url.URL, header http.Header, wan
 			return ans, nil
 		}
 	}
+	if ans.StatusCode == http.StatusNotModified {
+		ans.close()
+		return nil, errUnasked304
+	}
 	e := &StatusError{URL: origin.Show(ans.url), Origin: origin.Of(ans.url), Status: ans.StatusCode}
 	if e.temporary() {
 		e.Wait = retryAfter(ans.Header, s.c.opt.Now())
@@ -105,20 +109,22 @@ func redirect(ans *answer) (*url.URL, error) {
 	default:
 		return nil, nil
 	}
+	location := ans.Header.Get("Location")
 	refuse := func(why string) error {
-		return &RefusedError{From: origin.Show(ans.url), Target: "another place", Reason: why}
+		return &RefusedError{From: origin.Show(ans.url), Target: origin.Quote(location), Reason: why}
 	}
-	loc, err := url.Parse(ans.Header.Get("Location"))
-	if err != nil || ans.Header.Get("Location") == "" {
-		return nil, refuse("the redirect has no usable Location")
+	ref, err := url.Parse(location)
+	if err != nil || location == "" {
+		return nil, refuse("it is not a URL")
 	}
-	to := ans.url.ResolveReference(loc)
+	to := ans.url.ResolveReference(ref)
 	to.Fragment, to.RawFragment = "", ""
 	strict, err := origin.ParseURL(to.String())
-	if err != nil {
-		return nil, refuse(err.Error())
+	var bad *origin.URLError
+	if errors.As(err, &bad) {
+		return nil, refuse(bad.Reason)
 	}
-	return strict, nil
+	return strict, err
 }
 
 // watched is a body whose pauses and rate are limited.

@@ -47,23 +47,23 @@ func (s *Site) Get(ctx context.Context, u *url.URL, opt GetOptions) (*Document, 
 		if err := t.failed(ctx, err); err != nil {
 			return nil, err
 		}
-		if err == errUnasked304 {
-			header.Set("Cache-Control", "no-cache")
-		}
+		t.pastCaches(header)
 	}
 }
 
 // get is one attempt.
 func (s *Site) get(ctx context.Context, u *url.URL, header http.Header, opt GetOptions) (*Document, error) {
-	ans, err := s.exchange(ctx, u, header, http.StatusOK, http.StatusNotModified)
+	want := []int{http.StatusOK}
+	if opt.IfNoneMatch != "" {
+		want = append(want, http.StatusNotModified)
+	}
+	ans, err := s.exchange(ctx, u, header, want...)
 	if err != nil {
 		return nil, err
 	}
 	defer ans.close()
 	doc := &Document{Header: ans.Header, NotModified: ans.StatusCode == http.StatusNotModified}
 	switch {
-	case doc.NotModified && opt.IfNoneMatch == "":
-		return nil, errUnasked304
 	case doc.NotModified:
 		return doc, nil
 	case ans.ContentLength > opt.MaxSize:

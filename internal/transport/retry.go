@@ -19,8 +19,16 @@ import (
 type tries struct {
 	site    *Site
 	url     *url.URL
-	n       int // attempts made
-	stalled int // of them, those that ended by being slow
+	n       int  // attempts made
+	stalled int  // of them, those that ended by being slow
+	stale   bool // one was a 304 that was not asked for
+}
+
+// pastCaches makes a request pass by the cache that answered 304 to no condition.
+func (t *tries) pastCaches(header http.Header) {
+	if t.stale {
+		header.Set("Cache-Control", "no-cache")
+	}
 }
 
 // maxStalls is how often one request may be too slow before it is given up: each costs the whole of a limit.
@@ -38,8 +46,9 @@ func (t *tries) failed(ctx context.Context, err error) error {
 		t.stalled++
 	}
 	wait, retry := t.backoff(err)
-	if errors.Is(err, errUnasked304) && t.n > 1 {
-		retry = false
+	if errors.Is(err, errUnasked304) {
+		retry = !t.stale
+		t.stale = true
 	}
 	if !retry || t.n > opt.Limits.Retries || t.stalled >= maxStalls || wait > opt.Limits.MaxWait {
 		return t.final(err)

@@ -298,6 +298,10 @@ var expect = map[string]func(*visit){
 		_, err := v.list()
 		v.check("list", err == nil, err)
 		v.check("requests", len(v.srv.Log()) == 2, v.srv.Log())
+		err = v.sized()
+		v.check("archive", err == nil, err)
+		r := v.requests(".tgz")
+		v.check("the second passes by caches", len(r) == 2 && r[0].CacheControl == "" && r[1].CacheControl == "no-cache", r)
 	},
 	"e200html":  both(func(err error) bool { return malformed(err) || mismatch(err) }),
 	"vary-case": func(v *visit) { _, err := v.list(); v.check("list", malformed(err), err) },

@@ -187,7 +187,8 @@ func (s *Source) explain(err error, ref sources.Ref) error {
 		}
 		return &sources.UnavailableError{Source: s.id, Err: err}
 	case errors.As(err, &refused):
-		return &sources.NotAllowedError{Target: refused.Target, Reason: refused.Error(), HintText: refused.Hint()}
+		return &sources.NotAllowedError{Name: ref.Name, Target: refused.Target, HintText: refused.Hint(),
+			Reason: fmt.Sprintf("%s (%s points there)", refused.Reason, refused.From)}
 	case errors.As(err, &large):
 		return &registry.Error{File: large.URL, Msg: fmt.Sprintf("it has more than %d bytes", large.Limit)}
 	case errors.As(err, &size):
