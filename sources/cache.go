@@ -39,7 +39,7 @@ type Document struct {
 // CacheOptions of NewCached.
 type CacheOptions struct {
 	Dir      string           // OPKG_HOME/cache; safe to delete at any time
-	Now      func() time.Time // the clock
+	Now      func() time.Time // nil: time.Now
 	Offline  bool             // ask nothing, and answer from what is kept
 	Refresh  bool             // ask even for what is still fresh
 	Observer event.Observer
@@ -56,6 +56,9 @@ type Cached struct {
 
 // NewCached wraps src. Nothing is read yet.
 func NewCached(src Revalidator, opt CacheOptions) *Cached {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
 	return &Cached{src: src, opt: opt, dir: cacheDirOf(opt.Dir, src.ID())}
 }
 

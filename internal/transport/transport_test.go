@@ -275,7 +275,7 @@ func TestRedirects(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/loop": "more than 10 redirects", "/file": "want an https: URL", "/user": "user name", "/none": "not a URL", "/ctl": "not a URL",
+		"/loop": "more than 10 redirects", "/file": "want an https: URL", "/user": "user name", "/none": "not a URL", "/ctl": "malformed",
 		"/link": "link-local", "/public": "plain http", "/decimal": "IP address",
 	} {
 		_, err := get(s, u.JoinPath(path))

@@ -165,7 +165,7 @@ func TestCredentialsStayHome(t *testing.T) {
 		case r.Header.Get("Authorization") == "":
 			w.WriteHeader(401)
 		case strings.HasSuffix(r.URL.Path, ".tgz"):
-			http.Redirect(w, r, cdn.URL+"/redirected", 302)
+			http.Redirect(w, r, cdn.URL+"/redirected", http.StatusFound)
 		default:
 			fmt.Fprintf(w, `{"name": "demo", "versions": {"1.0.0": {"tarball": "%s/x.tgz", "sha256": "%064d", "dependencies": {}}}}`, cdn.URL, 1)
 		}
