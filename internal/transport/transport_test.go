@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -691,13 +692,13 @@ func TestSlow(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := 0
-			u := parse(t, serve(t, func(w http.ResponseWriter, r *http.Request) { n++; h(w, r) }).URL+"/")
+			var n atomic.Int32
+			u := parse(t, serve(t, func(w http.ResponseWriter, r *http.Request) { n.Add(1); h(w, r) }).URL+"/")
 			c := New(Options{Limits: lim, Sleep: func(context.Context, time.Duration) error { return nil }})
 			_, err := readAll(site(t, c, SiteOptions{Base: u}), u, DownloadOptions{MaxSize: 1 << 20, MaxUnsized: 1 << 20})
 			var network *NetworkError
-			if !errors.As(err, &network) || n != maxStalls {
-				t.Errorf("%v after %d requests", err, n)
+			if !errors.As(err, &network) || n.Load() != maxStalls {
+				t.Errorf("%v after %d requests", err, n.Load())
 			}
 		})
 	}
