@@ -17,21 +17,37 @@ import (
 func (s *Store) Flush(ctx context.Context) error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
-	s.staging.Lock()
-	a, b := s.area, s.batch
-	if len(b.artifacts) == 0 {
-		s.staging.Unlock()
+	a, b := s.takeBatch()
+	if a == nil {
 		return nil
 	}
-	s.batch = batch{}
-	a.users++
-	s.staging.Unlock()
 	defer s.leave(a)
-	err := s.publish(ctx, a, &b)
+	err := s.publish(ctx, a, b)
 	if err != nil {
-		a.discard(&b)
+		a.discard(b)
 	}
 	return s.within(err)
+}
+
+// Discard forgets what was Put since the last Flush: for a run that failed.
+func (s *Store) Discard() {
+	if a, b := s.takeBatch(); a != nil {
+		a.discard(b)
+		s.leave(a)
+	}
+}
+
+// takeBatch returns what is staged, and the area, which the caller must leave; nil when nothing is.
+func (s *Store) takeBatch() (*area, *batch) {
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	if len(s.batch.artifacts) == 0 {
+		return nil, nil
+	}
+	b := s.batch
+	s.batch = batch{}
+	s.area.users++
+	return s.area, &b
 }
 
 func (s *Store) publish(ctx context.Context, a *area, b *batch) error {

@@ -46,8 +46,8 @@ func (w Want) mismatch(what, want, got string) error {
 // leaves nothing behind: *ident.MismatchError, *archive.UnsafeError, *BusyError, or the reader's own.
 //
 // What Put stored becomes visible, to this Store as to others, by the next Flush: call it once after all Puts of a
-// run. From the first Put to the Flush the store's shared lock is held. Put flushes by itself whenever
-// flushBytes have piled up.
+// run, or Discard if the run failed. From the first Put until then the store's shared lock is held. Put flushes by
+// itself whenever flushBytes have piled up.
 func (s *Store) Put(ctx context.Context, want Want, r io.Reader) (*Artifact, error) {
 	p := &put{store: s, want: want}
 	defer p.close()

@@ -28,7 +28,11 @@ func (ws *Workspace) fetch(ctx context.Context, src sources.Source, p lock.Packa
 	if have, ok, err := store.Artifact(p.SHA256); err != nil || ok {
 		return have, err
 	}
-	return ws.fetchInto(ctx, store, src, p)
+	a, err := ws.fetchInto(ctx, store, src, p)
+	if err != nil {
+		return nil, err
+	}
+	return a, store.Flush(ctx)
 }
 
 // fetchInto downloads, verifies and stores one artifact.

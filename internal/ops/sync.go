@@ -231,7 +231,11 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 			return err
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		store.Discard()
+		return err
+	}
+	return store.Flush(ctx)
 }
 
 // protectNeighbours refuses to replace a version directory that the lock of another workspace of this machine wants
