@@ -20,14 +20,19 @@ type answer struct {
 	cancel context.CancelCauseFunc
 }
 
-// close ends the exchange. A short body is read to its end so that the connection can be used again.
+// close ends the exchange.
 func (a *answer) close() {
+	a.discard()
+	a.cancel(nil)
+}
+
+// discard ends one answer. A short body is read to its end, so that the connection can be used again.
+func (a *answer) discard() {
 	const short = 4 << 10
 	if a.ContentLength >= 0 && a.ContentLength <= short {
 		_, _ = io.CopyN(io.Discard, a.Body, short)
 	}
 	a.Body.Close()
-	a.cancel(nil)
 }
 
 // exchange sends one GET, follows redirects, and returns an answer with one of the wanted statuses. Any other
@@ -69,14 +74,13 @@ func (s *Site) follow(ctx context.Context, cancel context.CancelCauseFunc, u *ur
 			return nil, err
 		}
 		to, err := redirect(ans)
-		if err != nil {
-			ans.Body.Close()
-			return nil, err
-		}
-		if to == nil {
+		if err == nil && to == nil {
 			return ans, nil
 		}
-		ans.Body.Close()
+		ans.discard()
+		if err != nil {
+			return nil, err
+		}
 		from, u = u, to
 	}
 	return nil, errRedirects

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -708,5 +709,43 @@ func TestMessagesAreClean(t *testing.T) {
 	err := &NetworkError{URL: "https://a.test/", Err: errors.New("bad \x1b[31m\u202e header " + strings.Repeat("x", 1000))}
 	if s := err.Error(); strings.ContainsAny(s, "\x1b\u202e") || len(s) > 400 {
 		t.Errorf("%q", s)
+	}
+}
+
+// Redirects and errors do not cost a connection each.
+func TestConnectionsAreReused(t *testing.T) {
+	var conns atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/moved" {
+			http.Redirect(w, r, "/here", http.StatusFound)
+			return
+		}
+		if r.URL.Path == "/gone" {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, "here")
+	}))
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	u := parse(t, srv.URL+"/")
+	s := site(t, (&bench{}).client(Limits{}, nil), SiteOptions{Base: u})
+	for range 5 {
+		for path, ok := range map[string]bool{"/moved": true, "/gone": false} {
+			if _, err := get(s, u.JoinPath(path)); (err == nil) != ok {
+				t.Error(err)
+			}
+		}
+		if _, err := readAll(s, u.JoinPath("moved"), DownloadOptions{MaxSize: 100}); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections", n)
 	}
 }
