@@ -80,8 +80,7 @@ func chain(t *testing.T, n int) (dir, manifest string) {
 			m.Reset()
 			fmt.Fprintf(&m, "name: p%d\nversion: 1.0.0\n", i)
 		}
-		var tgz bytes.Buffer
-		err := archive.Write(&tgz, []archive.File{
+		tgz, err := packed([]archive.File{
 			{Path: "openpackage.yml", Data: []byte(m.String())},
 			{Path: "rules/a.md", Data: []byte(strings.Repeat(fmt.Sprintf("rule %d\n", i), 100))},
 			{Path: "scripts/run.sh", Data: []byte("#!/bin/sh\n"), Exec: true},
@@ -89,7 +88,7 @@ func chain(t *testing.T, n int) (dir, manifest string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(dir, "packages", fmt.Sprintf("p%d", i), "1.0.0.tgz"), tgz.String())
+		write(t, filepath.Join(dir, "packages", fmt.Sprintf("p%d", i), "1.0.0.tgz"), string(tgz))
 	}
 	w := &ops.World{Dir: dir}
 	if _, err := w.IndexRegistry(context.Background(), dir); err != nil {

@@ -46,7 +46,7 @@ func listCmd(a *app) *cobra.Command {
 				case l.Package.Dev:
 					mark = "dev"
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", l.Package.Name, l.Package.Version, origin(&l.Package), mark)
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", l.Package.Name, l.Package.Version, comesFrom(&l.Package), mark)
 			}
 			if err := t.Flush(); err != nil {
 				return err

@@ -84,10 +84,10 @@ func (a *app) changeLine(c lock.Change) string {
 
 // from says where a package comes from.
 func (a *app) from(p *lock.Package) string {
-	return a.paint(a.stdout, dim, " (from "+origin(p)+")")
+	return a.paint(a.stdout, dim, " (from "+comesFrom(p)+")")
 }
 
-func origin(p *lock.Package) string {
+func comesFrom(p *lock.Package) string {
 	switch {
 	case p.Source != "":
 		return string(p.Source)
@@ -100,8 +100,8 @@ func origin(p *lock.Package) string {
 // changedField names what differs in two entries of one version.
 func changedField(old, new *lock.Package) string {
 	switch {
-	case origin(old) != origin(new):
-		return "from " + origin(old) + " -> " + origin(new)
+	case comesFrom(old) != comesFrom(new):
+		return "from " + comesFrom(old) + " -> " + comesFrom(new)
 	case old.Commit != new.Commit:
 		return fmt.Sprintf("commit %.12s -> %.12s", old.Commit, new.Commit)
 	case old.SHA256 != new.SHA256:
@@ -170,7 +170,7 @@ func changesJSON(changes []lock.Change) []changeJSON {
 		if c.New == nil {
 			j.Action = "removed"
 		} else {
-			j.To, j.Source = c.New.Version.String(), origin(c.New)
+			j.To, j.Source = c.New.Version.String(), comesFrom(c.New)
 		}
 		out = append(out, j)
 	}

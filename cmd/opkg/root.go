@@ -70,8 +70,9 @@ brings exactly those bytes to a machine.`,
 // unknownCommand says which command was perhaps meant.
 func unknownCommand(root *cobra.Command, name string) error {
 	hint := "opkg help lists the commands"
+	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(name); len(near) > 0 {
-		hint = "did you mean opkg " + strings.Join(near, " or opkg ") + "?"
+		hint = fmt.Sprintf("did you mean %s %s?", root.CommandPath(), strings.Join(near, " or "+root.CommandPath()+" "))
 	}
 	return &usageError{msg: fmt.Sprintf("%s has no command %q", root.CommandPath(), name), hint: hint}
 }

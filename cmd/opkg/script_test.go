@@ -122,19 +122,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(rec, "no", status)
 		return
 	}
-	path := filepath.Join(s.dir, filepath.FromSlash(r.URL.Path))
-	data, err := os.ReadFile(path)
-	if err != nil {
-		http.NotFound(rec, r)
-		return
-	}
 	switch mode {
 	case "drop":
 		rec.status = 0
-		panic(http.ErrAbortHandler)
-	case "truncate":
-		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-		_, _ = rec.Write(data[:len(data)/2])
 		panic(http.ErrAbortHandler)
 	case "500", "503", "403", "404":
 		code, _ := strconv.Atoi(mode)
@@ -145,6 +135,17 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case "slow":
 		time.Sleep(50 * time.Millisecond)
+	}
+	path := filepath.Join(s.dir, filepath.FromSlash(r.URL.Path))
+	data, err := os.ReadFile(path)
+	if err != nil {
+		http.NotFound(rec, r)
+		return
+	}
+	if mode == "truncate" {
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		_, _ = rec.Write(data[:len(data)/2])
+		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, crc32.ChecksumIEEE(data)))
 	http.ServeContent(rec, r, "", time.Time{}, bytes.NewReader(data))
@@ -246,14 +247,24 @@ func cmdPublish(ts *testscript.TestScript, neg bool, args []string) {
 		{Path: "rules/rule.md", Data: []byte("# " + name + " " + version + "\n\nA rule.\n")},
 		{Path: "scripts/run.sh", Data: []byte("#!/bin/sh\necho " + name + "\n"), Exec: true},
 	}
-	var tgz bytes.Buffer
-	ts.Check(archive.Write(&tgz, files))
+	tgz, err := packed(files)
+	ts.Check(err)
 	path := filepath.Join(dir, "packages", filepath.FromSlash(name), version+".tgz")
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
-	ts.Check(os.WriteFile(path, tgz.Bytes(), 0o644))
+	ts.Check(os.WriteFile(path, tgz, 0o644))
 	w := &ops.World{Dir: dir}
-	_, err := w.IndexRegistry(context.Background(), dir)
+	_, err = w.IndexRegistry(context.Background(), dir)
 	ts.Check(err)
+}
+
+// packed is an archive of files whose Data is set.
+func packed(files []archive.File) ([]byte, error) {
+	for i := range files {
+		files[i].Size = int64(len(files[i].Data))
+	}
+	var b bytes.Buffer
+	err := archive.Write(&b, files, nil)
+	return b.Bytes(), err
 }
 
 func cutLast(s, sep string) (before, after string) {

@@ -134,7 +134,7 @@ func whyCmd(a *app) *cobra.Command {
 
 func (a *app) renderWhy(g *ops.Graph, name ident.Name, paths [][]ops.Edge, more bool) {
 	p := g.Lock.Find(name)
-	fmt.Fprintf(a.stdout, "%s %s (from %s)\n", name, p.Version, origin(p))
+	fmt.Fprintf(a.stdout, "%s %s (from %s)\n", name, p.Version, comesFrom(p))
 	for _, e := range g.RequiredBy(name) {
 		fmt.Fprintf(a.stdout, "  %s asks for %s\n", requirer(g, e), e.Range)
 	}

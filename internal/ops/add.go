@@ -39,6 +39,9 @@ func ParseSpec(s string) (Spec, error) {
 	var spec Spec
 	rest := s
 	if alias, after, ok := strings.Cut(rest, "/"); ok && !strings.HasPrefix(rest, "@") {
+		if !ident.IsAlias(alias) {
+			return spec, &SpecError{Input: s, Err: fmt.Errorf("%q cannot be the alias of a registry", alias)}
+		}
 		spec.Alias, rest = alias, after
 	}
 	name, rng := rest, ""
@@ -101,7 +104,7 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 	for _, s := range specs {
 		d := manifest.Dependency{Name: s.Name, Range: s.Range, HasRange: true, Registry: s.Alias, Dev: opt.Dev}
 		if !s.HasRange {
-			if d.Range, err = ws.newest(ctx, s, opt); err != nil {
+			if d.Range, err = ws.newest(ctx, s); err != nil {
 				return nil, err
 			}
 		}
@@ -144,13 +147,12 @@ func (ws *Workspace) commit(ctx context.Context, edited []byte, opt AddOptions, 
 
 // newest is the range that add writes for a bare name: a caret before the newest stable
 // version, or before the newest prerelease where there is nothing else.
-func (ws *Workspace) newest(ctx context.Context, s Spec, opt AddOptions) (ident.Range, error) {
-	requires := ws.Requires()
-	pins := pinsOf(requires)
+func (ws *Workspace) newest(ctx context.Context, s Spec) (ident.Range, error) {
+	pins := pinsOf(ws.Requires()) // a registry key that stands already holds for a bare name too
 	if s.Alias != "" {
 		pins[s.Name] = s.Alias
 	}
-	router, err := ws.routerWith(pins)
+	router, err := ws.routerWith(pins, true)
 	if err != nil {
 		return ident.Range{}, err
 	}

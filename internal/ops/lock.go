@@ -123,7 +123,7 @@ func describeChange(c lock.Change) string {
 // resolve solves and turns the solution into a lock.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
 	requires := ws.Requires()
-	router, err := ws.router()
+	router, err := ws.routerWith(pinsOf(requires), opt.Upgrade || len(opt.Names) > 0)
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}

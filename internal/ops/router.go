@@ -17,11 +17,13 @@ import (
 // router makes the Router of the workspace: its configuration, and the registries that its manifest asks
 // for by name.
 func (ws *Workspace) router() (*sources.Router, error) {
-	return ws.routerWith(pinsOf(ws.Requires()))
+	return ws.routerWith(pinsOf(ws.Requires()), false)
 }
 
-func (ws *Workspace) routerWith(pins map[ident.Name]string) (*sources.Router, error) {
-	return sources.NewRouter(ws.Config, pins, ws.world.opener(ws.Config))
+// routerWith takes pins of the caller's. With refresh, indexes are asked for again even where a cached one is still fresh: for
+// whoever wants the newest.
+func (ws *Workspace) routerWith(pins map[ident.Name]string, refresh bool) (*sources.Router, error) {
+	return sources.NewRouter(ws.Config, pins, ws.world.opener(ws.Config, refresh))
 }
 
 // pinsOf are the registry keys of the manifest.
@@ -36,7 +38,7 @@ func pinsOf(requires []lock.Require) map[ident.Name]string {
 }
 
 // opener returns what opens a configured registry: the one place that knows which kinds there are.
-func (w *World) opener(cfg *config.Config) func(config.Registry) (sources.Source, error) {
+func (w *World) opener(cfg *config.Config, refresh bool) func(config.Registry) (sources.Source, error) {
 	client := transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now})
 	credentials := auth.New(auth.Options{Env: w.Env, CredentialsFile: w.CredentialsFile(), NetrcFile: w.netrcFile()})
 	return func(reg config.Registry) (sources.Source, error) {
@@ -48,7 +50,7 @@ func (w *World) opener(cfg *config.Config) func(config.Registry) (sources.Source
 			if err != nil {
 				return nil, err
 			}
-			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Observer: w.Observer}), nil
+			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Refresh: refresh, Observer: w.Observer}), nil
 		}
 		return nil, fmt.Errorf("%s: this build of opkg does not read git registries", reg.Source)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -161,6 +162,9 @@ func (ws *Workspace) Requires() []lock.Require {
 		r := lock.Require{Name: d.Name, Registry: d.Registry, Git: d.Git, Ref: d.Ref, Base: d.Base, Path: d.Path, Dev: d.Dev}
 		if r.Path == "" && r.Git == "" && ws.isNested(d) {
 			r.Path = nestedPath(d)
+		}
+		if r.Path != "" {
+			r.Path = path.Clean(r.Path)
 		}
 		if r.Path == "" && (d.HasRange || r.Git == "") {
 			r.Range = d.Range.String()
