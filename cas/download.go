@@ -11,7 +11,7 @@ import (
 	"github.com/openpackage/opkg/internal/archive"
 )
 
-// spoolSize is the largest archive, in bytes, that is kept in memory; a larger one goes through a file in tmp.
+// spoolSize is what Store.spool is, tests apart.
 const spoolSize = 2 << 20
 
 // firstBuffer is how much memory a download of unknown size begins with.
@@ -23,14 +23,14 @@ func (p *put) download(ctx context.Context, r io.Reader) error {
 	if p.want.Size > 0 {
 		limit = min(limit, p.want.Size)
 	}
-	more, err := p.readMemory(ctx, r, min(limit, spoolSize))
+	more, err := p.readMemory(ctx, r, min(limit, p.store.spool))
 	if err != nil {
 		return err
 	}
 	switch {
 	case !more:
 		p.size, p.sum = int64(len(*p.data)), sha256.Sum256(*p.data)
-	case limit > spoolSize:
+	case limit > p.store.spool:
 		if err := p.readSpool(ctx, r, limit); err != nil {
 			return err
 		}

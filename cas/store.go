@@ -24,6 +24,7 @@ type Store struct {
 	unpacker archive.Unpacker
 	buffers  sync.Pool     // *[]byte: archives as they are downloaded
 	extract  chan struct{} // bounds how many archives are unpacked at once
+	spool    int64         // the largest archive, in bytes, that is kept in memory; a larger one goes through a file in tmp
 
 	mu   sync.Mutex
 	disk *disk // nil until the directory is there
@@ -64,7 +65,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	if opt.LockWait == 0 {
 		opt.LockWait = DefaultLockWait
 	}
-	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
+	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize}, nil
 }
 
 // Dir is the directory that was given to Open.

@@ -1,0 +1,223 @@
+package cas
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/event"
+)
+
+func TestLocks(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "v1")
+	waiting := 0
+	open := func(wait time.Duration) *Store {
+		s, err := Open(dir, Options{LockWait: wait, Observer: func(e event.Event) {
+			if e.Kind == event.Waiting {
+				waiting++
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one, two := open(0), open(5*time.Millisecond)
+	releaseOne, err := one.Shared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	releaseTwo, err := two.Shared(t.Context())
+	if err != nil {
+		t.Fatalf("two cannot share: %v", err)
+	}
+	releaseTwo()
+	var busy *BusyError
+	if _, err := two.Exclusive(t.Context()); !errors.As(err, &busy) || busy.Err != nil || busy.Hint() == "" || waiting != 1 {
+		t.Errorf("beside a shared lock: %v, after %d waiting events", err, waiting)
+	}
+	releaseOne()
+	release, err := two.Exclusive(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.Shared(t.Context()); !errors.As(err, &busy) {
+		t.Errorf("beside an exclusive lock: %v", err)
+	}
+	tgz := demo("1.0.0", nil).tgz(t)
+	if _, err := two.Put(t.Context(), wantOf(t, "1.0.0", tgz), bytes.NewReader(tgz)); !errors.As(err, &busy) {
+		t.Errorf("Put beside an exclusive lock: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := one.Shared(ctx); !errors.As(err, &busy) || !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	time.AfterFunc(20*time.Millisecond, release)
+	if release, err = one.Shared(t.Context()); err != nil {
+		t.Fatalf("a released lock is not had: %v", err)
+	}
+	release()
+}
+
+func TestSharedTidiesUpAfterTheDead(t *testing.T) {
+	s := newStore(t)
+	dead := filepath.Join(s.Dir(), tmpDir, "1-0")
+	if err := os.MkdirAll(dead, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dead, "1"), []byte("half"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(s.Dir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Not while another is at work: it may be the other's.
+	f, err := other.lockFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	release, err := other.acquire(t.Context(), f, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Shared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dead); err != nil {
+		t.Errorf("removed beside another: %v", err)
+	}
+	again()
+	release()
+	if again, err = s.Shared(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer again()
+	if _, err := os.Stat(dead); !os.IsNotExist(err) {
+		t.Errorf("still there: %v", err)
+	}
+}
+
+func TestAMissingStoreIsEmpty(t *testing.T) {
+	s := newStore(t)
+	if _, ok, err := s.Artifact(ident.SHA256{1}); ok || err != nil {
+		t.Errorf("Artifact: %v, %v", ok, err)
+	}
+	if _, err := s.Tree(ident.TreeID{1}); !os.IsNotExist(errors.Unwrap(err)) && !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Tree: %v", err)
+	}
+	if _, err := s.CheckBlob(ident.BlobID{1}, 1); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("CheckBlob: %v", err)
+	}
+	if _, ok := s.Placed("demo", mustVersion(t, "1.0.0")); ok {
+		t.Error("Placed")
+	}
+	if roots, err := s.Roots(); len(roots) != 0 || err != nil {
+		t.Errorf("Roots: %v, %v", roots, err)
+	}
+	if err := s.Flush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(s.Dir()); !os.IsNotExist(err) {
+		t.Errorf("asking made it: %v", err)
+	}
+}
+
+func TestPlaced(t *testing.T) {
+	s := newStore(t)
+	other, err := Open(s.Dir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v1, v2 := mustVersion(t, "1.0.0"), mustVersion(t, "1.0.0+git.0123456789ab")
+	expect := func(v ident.Version, want byte) {
+		t.Helper()
+		for _, st := range []*Store{s, other} {
+			if got, ok := st.Placed("@scope/demo", v); ok != (want != 0) || got != (ident.TreeID{want}) {
+				t.Errorf("%s: %v, %v; want %d", v, got, ok, want)
+			}
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(v1, 0)
+	must(s.SetPlaced("@scope/demo", v1, ident.TreeID{1}))
+	must(other.SetPlaced("@scope/demo", v2, ident.TreeID{2}))
+	expect(v1, 1)
+	expect(v2, 2)
+	must(other.SetPlaced("@scope/demo", v1, ident.TreeID{3}))
+	expect(v1, 3)
+	must(s.ClearPlaced("@scope/demo", v1))
+	expect(v1, 0)
+	expect(v2, 2)
+
+	// A torn line costs itself alone.
+	f, err := os.OpenFile(filepath.Join(s.Dir(), placedFile), os.O_WRONLY|os.O_APPEND, 0)
+	must(err)
+	_, err = f.WriteString("placed @scope/demo 1.0.0 blake3:00")
+	must(err)
+	must(f.Close())
+	must(s.SetPlaced("@scope/demo", v1, ident.TreeID{4}))
+	expect(v1, 4)
+	expect(v2, 2)
+	must(os.Remove(filepath.Join(s.Dir(), placedFile)))
+	expect(v2, 0)
+}
+
+func TestRoots(t *testing.T) {
+	s := newStore(t)
+	want := []Root{{"/home/a/one", "/home/a/one/opkg.lock"}, {"/home/a/a \"b\"\nc", "/home/a/c/opkg.lock"}}
+	for range 2 {
+		for _, r := range want {
+			if err := s.RegisterRoot(r.Workspace, r.Lock); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir(), rootsDir, "torn"), []byte("opkg root v1\nwork"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Roots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) && !reflect.DeepEqual(got, []Root{want[1], want[0]}) {
+		t.Errorf("roots %q", got)
+	}
+	if err := s.RegisterRoot(want[0].Workspace, "/elsewhere/opkg.lock"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := s.Roots(); len(got) != 2 || !strings.Contains(got[0].Lock+got[1].Lock, "/elsewhere/") {
+		t.Errorf("roots %q", got)
+	}
+}
+
+func TestStoreBehindALinkAndBadUmask(t *testing.T) {
+	real := t.TempDir()
+	link := filepath.Join(t.TempDir(), "home")
+	if err := os.Symlink(real, link); err != nil {
+		t.Skip("no symbolic links here:", err)
+	}
+	s, err := Open(filepath.Join(link, "store", "v1"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tgz := demo("1.0.0", nil).tgz(t)
+	a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
+	if _, ok, err := s.Artifact(a.SHA256); !ok || err != nil {
+		t.Errorf("%v, %v", ok, err)
+	}
+}
