@@ -35,6 +35,6 @@
 // # Trust
 //
 // A blob is judged by one stat: size, mode and the fixed time. What a stat betrays is hashed again, and removed if it
-// differs; what restores all three is for verify to find, which hashes. Listings are checked against their names whenever they
+// differs; what restores all three is found only by hashing (TreeOfDir). Listings are checked against their names whenever they
 // are read, records against their own checksum; a reader compares what it found with the lock, which is the authority.
 package cas
