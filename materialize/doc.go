@@ -1,2 +1,36 @@
-// Package materialize makes a directory equal a lock.
+// Package materialize makes a directory equal a lock: Plan looks, Apply changes.
+//
+// # On disk
+//
+// The target is OPKG_HOME/registry, which opkg shares with the OpenPackage client:
+//
+//	<name>/<version>/…        one version: directories 0755; files 0444, hard links to blobs of the store;
+//	                          executables 0755, never links, since the other client writes to them
+//	<name>/.opkg-<pid>-<n>    work in progress, or an old version on its way out
+//	.opkg.lock                held by every Apply that changes something; not empty while one is under way
+//
+// All files and directories of a version have the time cas.BlobTime, whatever the umask was and however they were made.
+//
+// # Commit order
+//
+//  1. If a step is blocked: an error, and nothing is changed.
+//  2. Hold .opkg.lock, shared. Whoever is alone removes what killed runs left behind.
+//  3. For each version, in a staging directory beside its target: make each directory once, link, clone or copy each file,
+//     and look at what was linked: a blob that a stat betrays is never handed on.
+//  4. Sync what was staged: one syncfs where it is much, an fsync a directory where it is little.
+//  5. Rename each staging directory to its version, in one step; what stood there moves out in the same step
+//     (RENAME_EXCHANGE, RENAME_SWAP) or just before it.
+//  6. Note in the store that opkg made the version. After a kill before this, Plan finds the same by content.
+//  7. Remove what moved out.
+//
+// A kill at any point leaves the old version, the new one or, where the system cannot exchange, none; never a part of
+// one. Two Applies need not wait for each other: their staging directories differ, and each rename leaves a whole version.
+//
+// # What a look sees
+//
+// Plan stats every locked file and directory. A file is as opkg left it when it is regular and has its size, its mode and
+// the fixed time; a directory when it has the fixed time, since adding, removing or renaming an entry changes that, and
+// otherwise when it is read and holds nothing but what is locked. Anything else is hashed (cas.TreeOfDir), and only
+// content decides. A stat cannot betray content that was changed without changing size, mode and time: by whoever sets the time
+// back on purpose, or by a failing disk. Hashing everything finds that.
 package materialize

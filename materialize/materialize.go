@@ -1,7 +1,10 @@
 package materialize
 
 import (
-	"context"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
@@ -9,7 +12,13 @@ import (
 )
 
 // Target is one registry directory: OPKG_HOME/registry.
-type Target struct{}
+type Target struct {
+	dir   string
+	store *cas.Store
+	opt   Options
+	step  stepFunc      // for tests: called before everything that changes the disk
+	seq   atomic.Uint64 // of staging directories
+}
 
 // Options of New.
 type Options struct {
@@ -18,7 +27,9 @@ type Options struct {
 }
 
 // New describes the target; nothing is touched yet.
-func New(dir string, store *cas.Store, opt Options) *Target { panic("stub") }
+func New(dir string, store *cas.Store, opt Options) *Target {
+	return &Target{dir: dir, store: store, opt: opt}
+}
 
 // Want is one version directory that a lock asks for.
 type Want struct {
@@ -36,7 +47,7 @@ const (
 	Adopt                     // stands and matches by content, not made by opkg: recorded
 	Place                     // not there
 	Heal                      // made by opkg, and changed since: replaced whole
-	Replace                   // made by opkg for another lock: replaced whole
+	Replace                   // made by opkg for another lock, or by others and Force: replaced whole
 	Blocked                   // not made by opkg, and different
 )
 
@@ -48,27 +59,69 @@ type Step struct {
 	Reason string // "", or what was seen: "rules/a.md: size 12, expected 10"
 }
 
-// Plan says what Apply will do, sorted by name.
+// needsTree reports whether Apply takes the step's files out of the store.
+func (s *Step) needsTree() bool {
+	return s.Action == Place || s.Action == Heal || s.Action == Replace
+}
+
+// Plan says what Apply will do, sorted by name and version.
 type Plan struct{ Steps []Step }
 
-// Plan looks at the target: one stat a locked file, a re-hash where a stat betrays a change.
-func (t *Target) Plan(ctx context.Context, wants []Want) (*Plan, error) { panic("stub") }
-
-// Result counts what Apply did.
+// Result counts what Apply did, and the files of the directories it made.
 type Result struct {
-	Kept, Placed, Healed          int
+	Kept, Adopted, Placed, Healed int // version directories; Placed includes Replace
 	Files, Linked, Copied, Cloned int
 }
 
-// Apply makes the target equal the plan. Every tree must be in the store. Blocked steps are an error before
-// anything is changed.
-func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) { panic("stub") }
-
 // OccupiedError is a version directory that opkg did not make and that differs.
 type OccupiedError struct {
-	Dir    string
-	Name   ident.Name
-	Reason string
+	Dir     string
+	Name    ident.Name
+	Version ident.Version
+	Reason  string
+
+	forced bool // --force was given, and does not help
 }
 
-func (e *OccupiedError) Error() string { panic("stub") }
+func (e *OccupiedError) Error() string {
+	return fmt.Sprintf("%s@%s: %s is there, was not made by opkg, and differs: %s", e.Name, e.Version, e.Dir, e.Reason)
+}
+
+// Hint says what to do.
+func (e *OccupiedError) Hint() string {
+	if e.forced {
+		return "move it out of the way by hand, or give this workspace an OPKG_HOME of its own"
+	}
+	return "replace it with --force, or give this workspace an OPKG_HOME of its own"
+}
+
+func (t *Target) occupied(s *Step) error {
+	return &OccupiedError{Dir: s.Dir, Name: s.Want.Name, Version: s.Want.Version, Reason: s.Reason, forced: t.opt.Force}
+}
+
+// LostError is a tree or a blob that went missing from the store, or was found damaged, after Plan.
+type LostError struct {
+	Name    ident.Name
+	Version ident.Version
+	Path    string // within the package; "" for its listing
+	Err     error
+}
+
+func (e *LostError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("%s@%s: its listing is not in the store", e.Name, e.Version)
+	}
+	return fmt.Sprintf("%s@%s: %q is damaged or missing in the store", e.Name, e.Version, e.Path)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *LostError) Hint() string { return "run opkg sync again: it fetches what is missing" }
+
+func (t *Target) versionDir(w Want) string {
+	return filepath.Join(t.dir, filepath.FromSlash(string(w.Name)), w.Version.String())
+}
+
+// workers is how many goroutines stat, link and rename: more than a few only wait for one another in the kernel.
+func workers(n int) int { return max(1, min(n, runtime.GOMAXPROCS(0), 4)) }

@@ -1,0 +1,220 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/internal/event"
+)
+
+// syncEach is up to how many directories and copied files are synced one by one, rather than with all that others
+// wrote to the file system.
+const syncEach = 64
+
+// Apply makes the target equal the plan. Every tree must be in the store: *LostError. Blocked steps are an
+// *OccupiedError before anything is changed. After any other error each version directory is whole, the old or the new.
+func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
+	res := &Result{}
+	var work []*Step
+	adopts := 0
+	for i := range p.Steps {
+		switch s := &p.Steps[i]; {
+		case s.Action == Blocked:
+			return nil, t.occupied(s)
+		case s.Action == Keep:
+			res.Kept++
+		case s.Action == Adopt:
+			adopts++
+		case s.needsTree():
+			work = append(work, s)
+		}
+	}
+	root, err := t.open(len(work) > 0)
+	if errors.Is(err, fs.ErrNotExist) && len(work) == 0 {
+		return res, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer root.close()
+	if err := t.adopt(p, adopts, res); err != nil {
+		return nil, err
+	}
+	if len(work) == 0 {
+		t.tidy(root)
+		return res, nil
+	}
+	g, err := t.enter(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	clean, err := t.work(ctx, root, work, res)
+	t.leave(g, clean)
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// adopt notes what stood there already as opkg's.
+func (t *Target) adopt(p *Plan, n int, res *Result) error {
+	for i := 0; i < len(p.Steps) && res.Adopted < n; i++ {
+		if s := &p.Steps[i]; s.Action == Adopt {
+			if err := t.store.SetPlaced(s.Want.Name, s.Want.Version, s.Want.Tree); err != nil {
+				return err
+			}
+			res.Adopted++
+		}
+	}
+	return nil
+}
+
+// open opens the target, and makes it if that is asked.
+func (t *Target) open(create bool) (*dir, error) {
+	root, err := openDir(t.dir, t.step)
+	if !create || !errors.Is(err, fs.ErrNotExist) {
+		return root, err
+	}
+	parent := filepath.Dir(t.dir)
+	if t.step != nil {
+		if err := t.step("mkdir", parent); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.MkdirAll(parent, dirMode); err != nil {
+		return nil, err
+	}
+	up, err := openDir(parent, t.step)
+	if err != nil {
+		return nil, err
+	}
+	defer up.close()
+	root, _, err = up.make(filepath.Base(t.dir))
+	if isNoDir(err) { // a link that appeared meanwhile
+		return openDir(t.dir, t.step)
+	}
+	return root, err
+}
+
+// run is what the goroutines of one Apply share.
+type run struct {
+	*Target
+	root  *dir
+	blobs *dir // the store's directory
+
+	linking   atomic.Bool  // hard links from the store are possible
+	cloning   atomic.Bool  // clones are
+	budget    atomic.Int64 // what may still be synced one by one
+	unsynced  atomic.Bool  // something was left for syncAll
+	leftovers atomic.Bool  // something could not be removed
+}
+
+// work does steps 3 to 7 of the package comment. clean is false when something is left to sweep.
+func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result) (clean bool, err error) {
+	blobs, err := openDir(t.store.Dir(), nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, &LostError{Name: steps[0].Want.Name, Version: steps[0].Want.Version, Err: err}
+	}
+	if err != nil {
+		return true, err
+	}
+	defer blobs.close()
+	r := &run{Target: t, root: root, blobs: blobs}
+	r.linking.Store(true)
+	r.cloning.Store(true)
+	if len(steps) <= syncEach/4 {
+		r.budget.Store(syncEach)
+	}
+	stages := make([]*stage, len(steps))
+	err = each(ctx, len(steps), func(ctx context.Context, i int) error {
+		s, err := r.stage(ctx, steps[i])
+		stages[i] = s
+		return err
+	})
+	if err == nil && r.unsynced.Load() {
+		err = root.syncAll()
+	}
+	if err == nil {
+		err = each(ctx, len(steps), func(ctx context.Context, i int) error { return r.swap(ctx, stages[i]) })
+	}
+	for _, s := range stages {
+		if s == nil {
+			continue
+		}
+		if s.waiting {
+			r.discard(s)
+		}
+		s.count(res)
+	}
+	if err != nil {
+		for _, s := range steps {
+			r.prune(s.Want)
+		}
+	}
+	return !r.leftovers.Load(), err
+}
+
+// count adds what became of a stage to the result.
+func (s *stage) count(res *Result) {
+	switch {
+	case !s.placed:
+		res.Kept++
+	case s.step.Action == Heal:
+		res.Healed++
+	default:
+		res.Placed++
+	}
+	if s.placed {
+		res.Files += s.linked + s.copied + s.cloned
+		res.Linked += s.linked
+		res.Copied += s.copied
+		res.Cloned += s.cloned
+	}
+}
+
+func (r *run) announce(s *Step) {
+	r.opt.Observer.Emit(event.Event{Kind: event.Placed, Name: s.Want.Name, Version: s.Want.Version})
+}
+
+// nameDir opens the directory that the versions of w stand in, and makes it if it is not there.
+func (r *run) nameDir(w Want) (*dir, error) {
+	d := r.root
+	for part := range strings.SplitSeq(string(w.Name), "/") {
+		sub, _, err := d.make(part)
+		if d != r.root {
+			d.close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		d = sub
+	}
+	return d, nil
+}
+
+// prune removes the directories around the versions of w if they are empty.
+func (r *run) prune(w Want) {
+	name := string(w.Name)
+	if scope, base, ok := strings.Cut(name, "/"); ok {
+		d, err := r.root.sub(scope)
+		if err != nil {
+			return
+		}
+		_ = d.rmdir(base)
+		d.close()
+		name = scope
+	}
+	_ = r.root.rmdir(name)
+}
+
+// blobPath is the path of a blob below the store's directory.
+func (r *run) blobPath(e *cas.Entry) string {
+	path := r.store.BlobPath(e.Blob)
+	return path[len(r.store.Dir())+1:]
+}

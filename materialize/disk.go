@@ -1,0 +1,99 @@
+package materialize
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/openpackage/opkg/cas"
+)
+
+// The modes of what opkg makes, whatever the umask.
+const (
+	dirMode  fs.FileMode = 0o755
+	fileMode fs.FileMode = 0o444
+	execMode fs.FileMode = 0o755
+)
+
+// fixedTime is when everything in a version directory was last changed, in nanoseconds since 1970.
+const fixedTime int64 = cas.BlobTime * 1e9
+
+// stepFunc is told of an operation before it happens, and may fail it. Paths are those of messages.
+type stepFunc func(op, path string) error
+
+func (f stepFunc) before(op string, d *dir, name string) error {
+	if f == nil {
+		return nil
+	}
+	return f(op, d.join(name))
+}
+
+// info is what a stat tells.
+type info struct {
+	mode  fs.FileMode // type and permissions
+	size  int64
+	mtime int64  // nanoseconds since 1970
+	links uint64 // 1 where the system does not say
+}
+
+// join is for messages, and for systems without descriptors of directories.
+func (d *dir) join(name string) string { return d.path + string(os.PathSeparator) + name }
+
+func (d *dir) fail(op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.PathError{Op: op, Path: d.join(name), Err: err}
+}
+
+// make makes a directory and opens it; made is false when it stood there already. It gets dirMode when it is new.
+func (d *dir) make(name string) (sub *dir, made bool, err error) {
+	err = d.mkdir(name)
+	if made = err == nil; !made && !errors.Is(err, fs.ErrExist) {
+		return nil, false, err
+	}
+	if sub, err = d.sub(name); err != nil || !made {
+		return sub, made, err
+	}
+	fi, err := sub.self()
+	if err == nil && fi.mode.Perm() != dirMode {
+		err = sub.chmod(dirMode)
+	}
+	if err != nil {
+		sub.close()
+		return nil, made, err
+	}
+	return sub, made, nil
+}
+
+// removeAll removes what stands under name, and never follows a link. That nothing stands there is no error.
+func (d *dir) removeAll(name string) error {
+	err := d.unlink(name)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if fi, serr := d.stat(name); serr != nil || !fi.mode.IsDir() {
+		return err
+	}
+	sub, err := d.sub(name)
+	if err != nil {
+		return err
+	}
+	defer sub.close()
+	if fi, err := sub.self(); err == nil && fi.mode&0o300 != 0o300 {
+		_ = sub.chmod(0o700) // or what it holds cannot be removed
+	}
+	names, err := sub.names()
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := sub.removeAll(n); err != nil {
+			return err
+		}
+	}
+	if err := d.rmdir(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,23 @@
+package materialize
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func renameExchange(fd int, a, b string) error {
+	return unix.RenameatxNp(fd, a, fd, b, unix.RENAME_SWAP)
+}
+
+// clone is not used here: clonefile makes a file and cannot fill one.
+func clone(to, from *os.File) error { return errors.ErrUnsupported }
+
+// syncAll is the nearest to syncfs.
+func (d *dir) syncAll() error {
+	if err := d.step.before("syncfs", d, "."); err != nil {
+		return err
+	}
+	return unix.Sync()
+}

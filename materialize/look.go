@@ -1,0 +1,302 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/openpackage/opkg/cas"
+)
+
+// A sight is what is found where a version should stand.
+type sight struct {
+	there       bool
+	isDir       bool
+	replaceable bool   // it stands where the version should: no directory above is in the way
+	equal       bool   // its content is the tree that is wanted
+	worn        bool   // equal, but no longer as opkg left it: it, or what others share with it, may be written now
+	reason      string // the first difference
+}
+
+// look compares the version directory with the tree of w. trusted says that opkg made it: then stats decide where they
+// betray nothing; otherwise its content does.
+func (t *Target) look(ctx context.Context, root *dir, w Want, trusted bool) (sight, error) {
+	d, s, err := t.versionAt(root, w)
+	if d == nil {
+		return s, err
+	}
+	defer d.close()
+	tree, err := t.store.Tree(w.Tree)
+	if err != nil {
+		tree = nil // not in the store, or damaged there: hashing decides
+	}
+	g := glance{dir: d, judgeModes: t.judgesModes(root)}
+	if tree != nil {
+		if err := g.all(tree); err != nil {
+			return s, err
+		}
+		if trusted && g.reason == "" {
+			s.equal = true
+			return s, nil
+		}
+	}
+	if s.equal, s.reason, err = t.hash(ctx, d, w, tree, g.judgeModes); err != nil {
+		return s, err
+	}
+	if s.equal {
+		s.worn, s.reason = g.worn, g.reason
+	}
+	return s, nil
+}
+
+// versionAt opens the version directory of w; nil where none stands, and then the sight says what does.
+func (t *Target) versionAt(root *dir, w Want) (*dir, sight, error) {
+	d, version := root, w.Version.String()
+	for part := range strings.SplitSeq(string(w.Name)+"/"+version, "/") {
+		sub, err := d.sub(part)
+		if d != root {
+			d.close()
+		}
+		switch {
+		case err == nil:
+			d = sub
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, sight{}, nil
+		case isNoDir(err):
+			return nil, sight{there: true, replaceable: part == version, reason: part + " is a symbolic link or a file, not a directory"}, nil
+		default:
+			return nil, sight{}, err
+		}
+	}
+	return d, sight{there: true, isDir: true, replaceable: true}, nil
+}
+
+// judgesModes is false where the file system keeps no modes. Our lock file tells: its mode is one that no mount gives
+// to all files alike.
+func (t *Target) judgesModes(root *dir) bool {
+	if !keepsModes {
+		return false
+	}
+	fi, err := root.stat(lockName)
+	return err != nil || fi.mode.Perm() == lockMode
+}
+
+// glance compares a directory with a tree by stats alone.
+type glance struct {
+	dir        *dir
+	judgeModes bool
+	reason     string // the first thing that a stat betrays
+	worn       bool
+}
+
+func (g *glance) betray(format string, a ...any) {
+	if g.reason == "" {
+		g.reason = fmt.Sprintf(format, a...)
+	}
+}
+
+func (g *glance) all(tree *cas.Tree) error {
+	if err := g.directory(tree, ""); err != nil {
+		return err
+	}
+	last := ""
+	for i := range tree.Entries {
+		e := &tree.Entries[i]
+		folder := e.Path[:strings.LastIndexByte(e.Path, '/')+1]
+		if folder != last {
+			for at := sharedFolders(folder, last); at < len(folder); {
+				at += strings.IndexByte(folder[at:], '/') + 1
+				if err := g.directory(tree, folder[:at]); err != nil {
+					return err
+				}
+			}
+			last = folder
+		}
+		if err := g.file(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sharedFolders is the length of what two paths of directories, each with its slash, begin with alike.
+func sharedFolders(a, b string) int {
+	n := 0
+	for i := 0; i < min(len(a), len(b)) && a[i] == b[i]; i++ {
+		if a[i] == '/' {
+			n = i + 1
+		}
+	}
+	return n
+}
+
+// directory looks at the directory called folder, which ends in a slash or is "" for the top.
+func (g *glance) directory(tree *cas.Tree, folder string) error {
+	name := strings.TrimSuffix(folder, "/")
+	if name == "" {
+		name = "."
+	}
+	fi, err := g.dir.stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || isNoDir(err):
+		g.betray("%s is missing", name)
+		return nil
+	case err != nil:
+		return err
+	case !fi.mode.IsDir():
+		g.betray("%s is not a directory", name)
+		return nil
+	}
+	if g.judgeModes && fi.mode.Perm() != dirMode {
+		g.betray("%s: mode %04o, expected %04o", name, fi.mode.Perm(), dirMode)
+		g.worn = g.worn || fi.mtime == fixedTime
+	}
+	if fi.mtime == fixedTime {
+		return nil
+	}
+	extra, err := g.extra(tree, folder)
+	if extra != "" {
+		g.betray("%s is not in the package", extra)
+	}
+	return err
+}
+
+// extra reads one directory and returns what stands there and should not, "" if nothing does.
+func (g *glance) extra(tree *cas.Tree, folder string) (string, error) {
+	d, parts := g.dir, strings.Split(strings.TrimSuffix(folder, "/"), "/")
+	for i := 0; folder != "" && i < len(parts); i++ {
+		sub, err := d.sub(parts[i])
+		if d != g.dir {
+			d.close()
+		}
+		if err != nil {
+			return "", err
+		}
+		d = sub
+	}
+	if d != g.dir {
+		defer d.close()
+	}
+	names, err := d.names()
+	if err != nil {
+		return "", err
+	}
+	locked := make(map[string]bool)
+	for i := range tree.Entries {
+		if rest, ok := strings.CutPrefix(tree.Entries[i].Path, folder); ok {
+			name, _, _ := strings.Cut(rest, "/")
+			locked[name] = true
+		}
+	}
+	first := ""
+	for _, n := range names {
+		if !locked[n] && (first == "" || n < first) {
+			first = n
+		}
+	}
+	if first == "" {
+		return "", nil
+	}
+	return quoteOdd(folder + first), nil
+}
+
+// file looks at one locked file.
+func (g *glance) file(e *cas.Entry) error {
+	fi, err := g.dir.stat(e.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || isNoDir(err):
+		g.betray("%s is missing", e.Path)
+		return nil
+	case err != nil:
+		return err
+	case !fi.mode.IsRegular():
+		g.betray("%s is not a regular file", e.Path)
+		return nil
+	}
+	want := fileMode
+	if e.Exec {
+		want = execMode
+	}
+	switch {
+	case fi.size != e.Size:
+		g.betray("%s: size %d, expected %d", e.Path, fi.size, e.Size)
+	case g.judgeModes && fi.mode.Perm() != want:
+		g.betray("%s: mode %04o, expected %04o", e.Path, fi.mode.Perm(), want)
+		g.worn = g.worn || fi.mtime == fixedTime || fi.links > 1
+	case fi.mtime != fixedTime:
+		g.betray("%s: changed since it was placed", e.Path)
+		g.worn = g.worn || fi.links > 1
+	case e.Exec && fi.links > 1:
+		g.betray("%s: an executable is shared with another file", e.Path)
+		g.worn = true
+	}
+	return nil
+}
+
+// hash compares the content of a directory with a tree, whose listing may be unknown (nil).
+func (t *Target) hash(ctx context.Context, d *dir, w Want, tree *cas.Tree, judgeModes bool) (equal bool, reason string, err error) {
+	got, err := cas.TreeOfDir(ctx, d.path)
+	var irregular *cas.IrregularError
+	switch {
+	case errors.As(err, &irregular):
+		return false, quoteOdd(irregular.Path) + " is a link or a special file", nil
+	case errors.Is(err, fs.ErrPermission):
+		return false, "a file in it cannot be read", nil
+	case err != nil:
+		return false, "", err
+	}
+	if !judgeModes && tree != nil {
+		borrowModes(got, tree)
+	}
+	if got.ID() == w.Tree {
+		return true, "", nil
+	}
+	return false, difference(got, tree), nil
+}
+
+// borrowModes takes x bits from the tree that is wanted.
+func borrowModes(got, tree *cas.Tree) {
+	exec := make(map[string]bool)
+	for i := range tree.Entries {
+		exec[tree.Entries[i].Path] = tree.Entries[i].Exec
+	}
+	for i := range got.Entries {
+		got.Entries[i].Exec = exec[got.Entries[i].Path]
+	}
+}
+
+// difference is the first in which a directory differs from its tree, in words.
+func difference(got, tree *cas.Tree) string {
+	if tree == nil {
+		return "its content is not the locked one"
+	}
+	for i, j := 0, 0; ; i, j = i+1, j+1 {
+		switch {
+		case i == len(got.Entries) && j == len(tree.Entries):
+			return "its content is not the locked one"
+		case j == len(tree.Entries) || i < len(got.Entries) && got.Entries[i].Path < tree.Entries[j].Path:
+			return quoteOdd(got.Entries[i].Path) + " is not in the package"
+		case i == len(got.Entries) || got.Entries[i].Path > tree.Entries[j].Path:
+			return tree.Entries[j].Path + " is missing"
+		}
+		a, b := got.Entries[i], tree.Entries[j]
+		switch {
+		case a.Size != b.Size:
+			return fmt.Sprintf("%s: size %d, expected %d", a.Path, a.Size, b.Size)
+		case a.Blob != b.Blob:
+			return a.Path + ": other content"
+		case a.Exec != b.Exec:
+			return a.Path + ": other x bit"
+		}
+	}
+}
+
+// quoteOdd quotes a name that no package checked, if it could upset a terminal.
+func quoteOdd(s string) string {
+	if q := fmt.Sprintf("%+q", s); q != `"`+s+`"` {
+		return q
+	}
+	return s
+}

@@ -1,0 +1,111 @@
+package materialize
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// Plan looks at the target: one stat a locked file and directory, a re-hash where a stat betrays a change. It writes
+// nothing. Wants are each listed once.
+func (t *Target) Plan(ctx context.Context, wants []Want) (*Plan, error) {
+	p := &Plan{Steps: make([]Step, len(wants))}
+	for i, w := range wants {
+		p.Steps[i] = Step{Want: w, Dir: t.versionDir(w), Action: Place}
+	}
+	slices.SortFunc(p.Steps, func(a, b Step) int {
+		return cmp.Or(cmp.Compare(a.Want.Name, b.Want.Name), a.Want.Version.Compare(b.Want.Version), cmp.Compare(a.Want.Version.String(), b.Want.Version.String()))
+	})
+	root, err := openDir(t.dir, t.step)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer root.close()
+	err = each(ctx, len(p.Steps), func(ctx context.Context, i int) error {
+		s := &p.Steps[i]
+		if err := t.decide(ctx, root, s); err != nil {
+			return fmt.Errorf("look at %s: %w", s.Dir, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// looks is how often a look is repeated that a neighbour's rename disturbed.
+const looks = 3
+
+// decide sets the action of one step.
+func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
+	made, known := t.store.Placed(s.Want.Name, s.Want.Version)
+	seen, err := t.look(ctx, root, s.Want, known && made == s.Want.Tree)
+	for n := 1; n < looks && errors.Is(err, fs.ErrNotExist); n++ {
+		seen, err = t.look(ctx, root, s.Want, known && made == s.Want.Tree)
+	}
+	if err != nil {
+		return err
+	}
+	s.Action, s.Reason = t.judge(seen, s.Want.Tree, made, known), seen.reason
+	if s.Action == Keep || s.Action == Adopt {
+		s.Reason = ""
+	}
+	return nil
+}
+
+// judge says what to do about what was seen.
+func (t *Target) judge(seen sight, want, made ident.TreeID, known bool) Action {
+	switch {
+	case !seen.there:
+		return Place
+	case seen.equal && known && made == want && seen.worn:
+		return Heal
+	case seen.equal && known && made == want:
+		return Keep
+	case seen.equal:
+		return Adopt
+	case known && seen.isDir && made == want:
+		return Heal
+	case known && seen.isDir:
+		return Replace
+	case t.opt.Force && seen.replaceable:
+		return Replace
+	default:
+		return Blocked
+	}
+}
+
+// each calls f for 0 to n-1 from a few goroutines, until the first error.
+func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range workers(n) {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return nil
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := f(ctx, i); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}

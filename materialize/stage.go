@@ -1,0 +1,317 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/openpackage/opkg/cas"
+)
+
+// stage is one version, complete or on its way, under a name that nobody looks for.
+type stage struct {
+	step    *Step
+	name    string // beside the version directory
+	waiting bool   // it stands under that name
+	placed  bool
+
+	linked, copied, cloned int
+}
+
+// stageTries is how often a staging directory is made again when a neighbour removes the empty directory around it.
+const stageTries = 3
+
+// stage makes all of one version. On an error nothing of it is left.
+func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
+	tree, err := r.store.Tree(step.Want.Tree)
+	if err != nil {
+		return nil, &LostError{Name: step.Want.Name, Version: step.Want.Version, Err: err}
+	}
+	parent, s, err := r.newStage(step)
+	if err != nil {
+		return nil, fmt.Errorf("place %s: %w", step.Dir, err)
+	}
+	defer parent.close()
+	b := &builder{run: r, stage: s, path: []*dir{parent}, names: []string{""}}
+	if err = b.enter(s.name, false); err == nil {
+		err = b.fill(ctx, tree)
+	}
+	if err == nil {
+		err = b.leaveTo(1)
+	}
+	if err != nil {
+		b.abandon()
+		r.discardIn(parent, s)
+		var lost *LostError
+		if errors.As(err, &lost) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("place %s: %w", step.Dir, err)
+	}
+	return s, nil
+}
+
+// newStage makes an empty staging directory, and opens the directory around it.
+func (r *run) newStage(step *Step) (*dir, *stage, error) {
+	for try := 1; ; try++ {
+		parent, err := r.nameDir(step.Want)
+		if err == nil {
+			var name string
+			if name, err = r.newTemp(parent); err == nil {
+				return parent, &stage{step: step, name: name, waiting: true}, nil
+			}
+			parent.close()
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try == stageTries {
+			return nil, nil, err
+		}
+	}
+}
+
+// newTemp makes a directory in d that nobody else uses. Numbers tell apart the targets of one process, and processes of
+// the same id on two machines that share a home.
+func (t *Target) newTemp(d *dir) (string, error) {
+	for {
+		name := t.tempName()
+		if err := d.mkdir(name); !errors.Is(err, fs.ErrExist) {
+			return name, err
+		}
+	}
+}
+
+func (t *Target) tempName() string {
+	return fmt.Sprintf("%s%d-%d", tempPrefix, os.Getpid(), t.seq.Add(1))
+}
+
+// builder fills a staging directory. It holds the directories from the one around the stage to the current one.
+type builder struct {
+	*run
+	stage *stage
+	path  []*dir
+	names []string
+}
+
+func (b *builder) top() *dir { return b.path[len(b.path)-1] }
+
+// enter goes into a directory of the current one, and makes it first if that is asked.
+func (b *builder) enter(name string, make bool) error {
+	if make {
+		if err := b.top().mkdir(name); err != nil {
+			return err
+		}
+	}
+	d, err := b.top().sub(name)
+	if err != nil {
+		return err
+	}
+	b.path, b.names = append(b.path, d), append(b.names, name)
+	fi, err := d.self()
+	if err == nil && keepsModes && fi.mode.Perm() != dirMode {
+		err = d.chmod(dirMode)
+	}
+	return err
+}
+
+// leaveTo goes up until n directories are held. What is left is complete: it is synced and gets its time.
+func (b *builder) leaveTo(n int) (err error) {
+	for len(b.path) > n {
+		last := len(b.path) - 1
+		d, name := b.path[last], b.names[last]
+		b.path, b.names = b.path[:last], b.names[:last]
+		if err == nil {
+			err = b.top().setTime(name)
+		}
+		if err == nil {
+			err = b.sync(d.sync)
+		}
+		d.close()
+	}
+	return err
+}
+
+// abandon closes what is held of a stage that failed.
+func (b *builder) abandon() {
+	for _, d := range b.path[1:] {
+		d.close()
+	}
+}
+
+// sync makes one directory or file last now, or leaves it for the end of the run.
+func (b *builder) sync(now func() error) error {
+	if b.budget.Add(-1) < 0 {
+		b.unsynced.Store(true)
+		return nil
+	}
+	return now()
+}
+
+// fill makes all files of a tree. Its paths are sorted, so that each directory is entered once.
+func (b *builder) fill(ctx context.Context, tree *cas.Tree) error {
+	const base = 2 // what stands around the stage, and the stage
+	last := ""
+	for i := range tree.Entries {
+		e := &tree.Entries[i]
+		slash := strings.LastIndexByte(e.Path, '/') + 1
+		if folder := e.Path[:slash]; folder != last {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			at := sharedFolders(folder, last)
+			if err := b.leaveTo(base + strings.Count(folder[:at], "/")); err != nil {
+				return err
+			}
+			for at < len(folder) {
+				end := at + strings.IndexByte(folder[at:], '/')
+				if err := b.enter(folder[at:end], true); err != nil {
+					return err
+				}
+				at = end + 1
+			}
+			last = folder
+		}
+		if err := b.file(e, e.Path[slash:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file makes one file: a link where that is possible and safe, otherwise a file of its own.
+func (b *builder) file(e *cas.Entry, name string) error {
+	if e.Exec || !b.linking.Load() {
+		return b.duplicate(e, name)
+	}
+	for try := 1; ; try++ {
+		err := b.top().link(b.blobs, b.blobPath(e), name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return b.lost(e, err)
+		}
+		if cannot, all := cannotLink(err); cannot {
+			if all {
+				b.linking.Store(false)
+			}
+			return b.duplicate(e, name)
+		}
+		if err != nil {
+			return err
+		}
+		fi, err := b.top().stat(name)
+		if err != nil {
+			return err
+		}
+		if isIntact(fi, e.Size) {
+			b.stage.linked++
+			return nil
+		}
+		if err := b.top().unlink(name); err != nil {
+			return err
+		}
+		if try > 1 { // its bytes are right, and the store cannot give it its mode or time back
+			return b.duplicate(e, name)
+		}
+		if err := b.check(e); err != nil {
+			return err
+		}
+	}
+}
+
+// isIntact reports whether a stat betrays no change of a blob.
+func isIntact(fi info, size int64) bool {
+	return fi.mode == fileMode && fi.size == size && fi.mtime == fixedTime
+}
+
+// check has the store hash a blob that a stat betrays.
+func (b *builder) check(e *cas.Entry) error {
+	if _, err := b.store.CheckBlob(e.Blob, e.Size); err != nil {
+		return b.lost(e, err)
+	}
+	return nil
+}
+
+func (b *builder) lost(e *cas.Entry, err error) error {
+	w := b.stage.step.Want
+	return &LostError{Name: w.Name, Version: w.Version, Path: e.Path, Err: err}
+}
+
+// duplicate makes a file with the bytes of a blob: a clone where the file system can, else a copy.
+func (b *builder) duplicate(e *cas.Entry, name string) (err error) {
+	src, err := b.openBlob(e)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	mode := fileMode
+	if e.Exec {
+		mode = execMode
+	}
+	dst, err := b.top().create(name, mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := dst.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := b.pour(dst, src, e.Size); err != nil {
+		return err
+	}
+	if err := b.step.before("chmod", b.top(), name); err != nil {
+		return err
+	}
+	if err := dst.Chmod(mode); err != nil && keepsModes && !errors.Is(err, fs.ErrPermission) {
+		return err // a file system without modes may refuse
+	}
+	if err := b.top().setTime(name); err != nil {
+		return err
+	}
+	return b.sync(dst.Sync)
+}
+
+// openBlob opens a blob that is as the store left it, or that the store has hashed.
+func (b *builder) openBlob(e *cas.Entry) (*os.File, error) {
+	for try := 1; ; try++ {
+		f, err := b.blobs.open(b.blobPath(e))
+		if err != nil {
+			return nil, b.lost(e, err)
+		}
+		fi, err := f.Stat()
+		if err == nil && (try > 1 || fi.Mode() == fileMode && fi.Size() == e.Size && fi.ModTime().UnixNano() == fixedTime) {
+			return f, nil
+		}
+		f.Close()
+		if err == nil {
+			err = b.check(e)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (b *builder) pour(dst, src *os.File, size int64) error {
+	if b.cloning.Load() {
+		err := b.step.before("clone", b.top(), "")
+		if err == nil {
+			err = clone(dst, src)
+		}
+		if err == nil {
+			b.stage.cloned++
+			return nil
+		}
+		b.cloning.Store(false) // whatever the reason, copying is right, and says what is wrong if it fails too
+	}
+	if err := b.step.before("write", b.top(), ""); err != nil {
+		return err
+	}
+	n, err := io.Copy(dst, src)
+	if err == nil && n != size {
+		err = fmt.Errorf("%s: copied %d bytes of %d", dst.Name(), n, size)
+	}
+	b.stage.copied++
+	return err
+}

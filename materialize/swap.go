@@ -1,0 +1,179 @@
+package materialize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// swap renames a stage to its version, and removes what stood there.
+func (r *run) swap(ctx context.Context, s *stage) error {
+	parent, err := r.nameDir(s.step.Want)
+	if err != nil {
+		return fmt.Errorf("place %s: %w", s.step.Dir, err)
+	}
+	defer parent.close()
+	if err := r.swapIn(ctx, parent, s); err != nil {
+		var occupied *OccupiedError
+		if errors.As(err, &occupied) {
+			return err
+		}
+		return fmt.Errorf("place %s: %w", s.step.Dir, err)
+	}
+	if s.placed {
+		w := s.step.Want
+		if err := r.store.SetPlaced(w.Name, w.Version, w.Tree); err != nil {
+			return err
+		}
+		r.announce(s.step)
+	}
+	if s.waiting { // under its name stands the old version now, or this one came too late
+		r.discardIn(parent, s)
+	}
+	return nil
+}
+
+// swapTries bounds how often neighbours may be quicker.
+const swapTries = 10
+
+func (r *run) swapIn(ctx context.Context, parent *dir, s *stage) error {
+	version := s.step.Want.Version.String()
+	replace := s.step.Action != Place
+	for try := 1; ; try++ {
+		if replace {
+			err := r.exchange(parent, s, version)
+			if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) || try == swapTries {
+				return err
+			}
+			replace = errors.Is(err, fs.ErrExist)
+			continue
+		}
+		err := parent.rename(s.name, version)
+		if err == nil {
+			s.waiting, s.placed = false, true
+			return nil
+		}
+		if !errors.Is(err, fs.ErrExist) || try == swapTries {
+			return err
+		}
+		// A neighbour was quicker. If it placed the same, all is well; if it may be replaced, it is.
+		now := *s.step
+		if err := r.decide(ctx, r.root, &now); err != nil {
+			return err
+		}
+		switch now.Action {
+		case Keep, Adopt:
+			return nil
+		case Blocked:
+			return r.occupied(&now)
+		}
+		replace = now.Action != Place
+	}
+}
+
+// exchange puts the stage in the place of what stands there, in one step where the system can.
+func (r *run) exchange(parent *dir, s *stage, version string) error {
+	err := parent.exchange(s.name, version)
+	if err == nil {
+		s.placed = true // and what stood there waits under the stage's name to be removed
+		return nil
+	}
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	old := r.tempName()
+	if err := parent.rename(version, old); err != nil {
+		return err
+	}
+	err = parent.rename(s.name, version)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		if back := parent.rename(old, version); back == nil {
+			return err
+		}
+	}
+	if err == nil {
+		s.waiting, s.placed = false, true
+	}
+	r.remove(parent, old)
+	return err
+}
+
+// discard removes what stands under a stage's name.
+func (r *run) discard(s *stage) {
+	parent, err := r.nameDir(s.step.Want)
+	if err != nil {
+		r.leftovers.Store(true)
+		return
+	}
+	defer parent.close()
+	r.discardIn(parent, s)
+}
+
+func (r *run) discardIn(parent *dir, s *stage) {
+	s.waiting = false
+	r.remove(parent, s.name)
+}
+
+// remove removes a staging directory. That it cannot be removed spoils nothing: it is swept later.
+func (r *run) remove(parent *dir, name string) {
+	if err := parent.removeAll(name); err != nil {
+		r.leftovers.Store(true)
+		r.warn(err)
+	}
+}
+
+// Remove removes a version directory that opkg made; removed is false when none stands there or opkg did not make what
+// does.
+func (t *Target) Remove(ctx context.Context, w Want) (removed bool, err error) {
+	if _, known := t.store.Placed(w.Name, w.Version); !known {
+		return false, nil
+	}
+	root, err := openDir(t.dir, t.step)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, t.store.ClearPlaced(w.Name, w.Version)
+	}
+	if err != nil {
+		return false, err
+	}
+	defer root.close()
+	d, seen, err := t.versionAt(root, w)
+	if err != nil {
+		return false, err
+	}
+	if d == nil {
+		if seen.there {
+			return false, nil
+		}
+		return false, t.store.ClearPlaced(w.Name, w.Version)
+	}
+	d.close()
+	g, err := t.enter(ctx, root)
+	if err != nil {
+		return false, err
+	}
+	r := &run{Target: t, root: root}
+	if err = r.takeAway(w); err == nil {
+		r.prune(w)
+	}
+	t.leave(g, !r.leftovers.Load())
+	return err == nil, err
+}
+
+// takeAway renames a version out of sight, and then removes it.
+func (r *run) takeAway(w Want) error {
+	parent, err := r.nameDir(w)
+	if err != nil {
+		return err
+	}
+	defer parent.close()
+	old := r.tempName()
+	if err := parent.rename(w.Version.String(), old); err != nil {
+		return err
+	}
+	if err := r.store.ClearPlaced(w.Name, w.Version); err != nil {
+		return err
+	}
+	r.remove(parent, old)
+	return nil
+}
