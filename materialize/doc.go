@@ -29,8 +29,8 @@
 // # What a look sees
 //
 // Plan stats every locked file and directory. A file is as opkg left it when it is regular and has its size, its mode and
-// the fixed time; a directory when it has the fixed time, since adding, removing or renaming an entry changes that, and
-// otherwise when it is read and holds nothing but what is locked. Anything else is hashed (cas.TreeOfDir), and only
-// content decides. A stat cannot betray content that was changed without changing size, mode and time: by whoever sets the time
-// back on purpose, or by a failing disk. Hashing everything finds that.
+// the fixed time; a directory when it has its mode and the fixed time, which adding, removing or renaming an entry
+// changes. Anything else is hashed (cas.TreeOfDir), and only content decides. A stat cannot betray content that was changed
+// while size, mode and time stayed, or were set back: by somebody who does so on purpose, or by a failing disk. Nor does it
+// see a second file of equal size renamed over the first when the directory's time is set back. Hashing everything finds that.
 package materialize

@@ -98,7 +98,7 @@ func (g *glance) betray(format string, a ...any) {
 }
 
 func (g *glance) all(tree *cas.Tree) error {
-	if err := g.directory(tree, ""); err != nil {
+	if err := g.directory(""); err != nil {
 		return err
 	}
 	last := ""
@@ -108,7 +108,7 @@ func (g *glance) all(tree *cas.Tree) error {
 		if folder != last {
 			for at := sharedFolders(folder, last); at < len(folder); {
 				at += strings.IndexByte(folder[at:], '/') + 1
-				if err := g.directory(tree, folder[:at]); err != nil {
+				if err := g.directory(folder[:at]); err != nil {
 					return err
 				}
 			}
@@ -133,7 +133,7 @@ func sharedFolders(a, b string) int {
 }
 
 // directory looks at the directory called folder, which ends in a slash or is "" for the top.
-func (g *glance) directory(tree *cas.Tree, folder string) error {
+func (g *glance) directory(folder string) error {
 	name := strings.TrimSuffix(folder, "/")
 	if name == "" {
 		name = "."
@@ -153,53 +153,10 @@ func (g *glance) directory(tree *cas.Tree, folder string) error {
 		g.betray("%s: mode %04o, expected %04o", name, fi.mode.Perm(), dirMode)
 		g.worn = g.worn || fi.mtime == fixedTime
 	}
-	if fi.mtime == fixedTime {
-		return nil
+	if fi.mtime != fixedTime {
+		g.betray("%s: changed since it was placed", name)
 	}
-	extra, err := g.extra(tree, folder)
-	if extra != "" {
-		g.betray("%s is not in the package", extra)
-	}
-	return err
-}
-
-// extra reads one directory and returns what stands there and should not, "" if nothing does.
-func (g *glance) extra(tree *cas.Tree, folder string) (string, error) {
-	d, parts := g.dir, strings.Split(strings.TrimSuffix(folder, "/"), "/")
-	for i := 0; folder != "" && i < len(parts); i++ {
-		sub, err := d.sub(parts[i])
-		if d != g.dir {
-			d.close()
-		}
-		if err != nil {
-			return "", err
-		}
-		d = sub
-	}
-	if d != g.dir {
-		defer d.close()
-	}
-	names, err := d.names()
-	if err != nil {
-		return "", err
-	}
-	locked := make(map[string]bool)
-	for i := range tree.Entries {
-		if rest, ok := strings.CutPrefix(tree.Entries[i].Path, folder); ok {
-			name, _, _ := strings.Cut(rest, "/")
-			locked[name] = true
-		}
-	}
-	first := ""
-	for _, n := range names {
-		if !locked[n] && (first == "" || n < first) {
-			first = n
-		}
-	}
-	if first == "" {
-		return "", nil
-	}
-	return quoteOdd(folder + first), nil
+	return nil
 }
 
 // file looks at one locked file.
