@@ -165,6 +165,7 @@ func (sh *shelf) child(killAt int) *exec.Cmd {
 
 // TestKilled kills a run before its n-th operation on the disk, for all n.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the test binary once for each operation")
 	}
@@ -195,9 +196,14 @@ func TestKilled(t *testing.T) {
 // TestEveryOperationMayFail lets the n-th operation fail, for all n: what stood there stands, nothing is left
 // behind, and the next run succeeds.
 func TestEveryOperationMayFail(t *testing.T) {
+	t.Parallel()
 	home, wants := scene(t)
 	old := reopen(t, home, wants).trees(t)
-	for n := 1; ; n++ {
+	stride := 1
+	if testing.Short() {
+		stride = 7
+	}
+	for n := 1; ; n += stride {
 		sh := sceneCopy(t, home, wants)
 		count, failed := 0, ""
 		sh.target.step = locked(func(op, path string) error {
@@ -213,7 +219,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 			if n < 50 || err != nil {
 				t.Errorf("only %d operations: %v", n, err)
 			}
-			t.Logf("each of %d operations failed once", n-1)
+			t.Logf("each of %d operations failed once, by steps of %d", n-1, stride)
 			return
 		}
 		op, _, _ := strings.Cut(failed, " ")
@@ -233,6 +239,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 
 // TestNeighbours runs Apply in eight processes at once over the same directories, some of them killed.
 func TestNeighbours(t *testing.T) {
+	t.Parallel()
 	home, wants := scene(t)
 	rounds := 6
 	if testing.Short() {
