@@ -2,6 +2,9 @@ package solver
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 
 	"github.com/openpackage/opkg/ident"
 )
@@ -13,7 +16,7 @@ type Candidate struct {
 }
 
 // Provider answers the solver's questions. It is asked from several goroutines at once, and answers
-// each question the same way however often it is asked.
+// each question the same way however often it is asked. What it returns is not changed.
 type Provider interface {
 	// Versions lists every version of name that its owning registry has, in any order. A name that no
 	// registry has is an empty list and no error. An error ends the solve and is returned as it is.
@@ -32,19 +35,20 @@ type Root struct {
 type Problem struct {
 	Root      []Root
 	Locked    map[ident.Name]ident.Version // kept while they fit
-	Overrides map[ident.Name]ident.Range   // replace every range that anybody but… asks of the name
+	Unlock    []ident.Name                 // to upgrade: their locks do not count, and they go before the other locks
+	Overrides map[ident.Name]ident.Range   // replace every range that anybody, the root too, asks of the name
 }
 
 // Options tune a solve. The zero value is fine.
 type Options struct {
-	Parallel int // metadata requests under way at once; 0 = 16
+	Parallel int // metadata requests under way at once; 0 = 16; 1 = none ahead of need
 }
 
 // Decision is one chosen package.
 type Decision struct {
 	Name         ident.Name
 	Version      ident.Version
-	Requirements []ident.Requirement // sorted by name
+	Requirements []ident.Requirement // sorted by name; as the provider gave them
 }
 
 // Solution is the answer: decisions sorted by name.
@@ -62,9 +66,49 @@ type Stats struct {
 // NoSolutionError holds the derivation of why there is no solution.
 type NoSolutionError struct{}
 
-func (e *NoSolutionError) Error() string { panic("stub") }
+func (e *NoSolutionError) Error() string { return "no solution" }
 
 // Solve finds one version for each package that is needed.
 func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solution, error) {
-	panic("stub")
+	ctx, cancel := context.WithCancel(ctx)
+	r := newResolver(ctx, &p, prov, opt)
+	defer r.fetch.stop()
+	defer cancel()
+	if err := r.require(); err != nil {
+		return nil, r.stopped(err)
+	}
+	ok, err := r.search(bound{})
+	if err != nil {
+		return nil, r.stopped(err)
+	}
+	if !ok {
+		return nil, &NoSolutionError{}
+	}
+	return r.solution(), nil
+}
+
+// stopped adds to the error of a context how far the solve came.
+func (r *resolver) stopped(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return &StoppedError{Stats: r.stats, Packages: len(r.meta), Err: err}
+	}
+	return err
+}
+
+// solution reads the answer from the engine.
+func (r *resolver) solution() *Solution {
+	sol := &Solution{}
+	for p := range r.meta {
+		m := &r.meta[p]
+		v := r.e.chosen(int32(p))
+		if v < 0 {
+			continue
+		}
+		i := slices.IndexFunc(m.reads, func(x reading) bool { return x.version == v })
+		sol.Decisions = append(sol.Decisions, Decision{Name: m.name, Version: m.versions[v], Requirements: m.reads[i].reqs})
+	}
+	slices.SortFunc(sol.Decisions, func(a, b Decision) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	r.stats.Backjumps = r.e.backjumps
+	sol.Stats = r.stats
+	return sol
 }
