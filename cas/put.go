@@ -201,7 +201,10 @@ func describe(data []byte, want Want) (*Artifact, error) {
 		}
 	}
 	for _, d := range m.Dependencies {
-		if d.Git == "" && d.Path == "" {
+		if d.Git != "" { // an index cannot say so, and a package must not send its users to a repository
+			return nil, &archive.UnsafeError{Archive: want.label(), Reason: fmt.Sprintf("its openpackage.yml needs %s from the git repository %s: a package of a registry may need packages of registries alone", d.Name, d.Git)}
+		}
+		if d.Path == "" {
 			a.Dependencies = append(a.Dependencies, ident.Requirement{Name: d.Name, Range: d.Range})
 		}
 	}

@@ -70,13 +70,14 @@ func (a *app) add(cmd *cobra.Command, given []string, opt ops.AddOptions) error 
 		specs = append(specs, spec)
 	}
 	res, err := w.Add(cmd.Context(), specs, opt)
-	if err != nil {
-		return err
-	}
-	return a.renderAdd(res, opt)
+	return a.renderAdd(res, err, opt)
 }
 
-func (a *app) renderAdd(res *ops.AddResult, opt ops.AddOptions) error {
+// renderAdd shows an edit. An error of its sync comes when manifest and lock are written: then it shows those.
+func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error {
+	if err != nil && (res == nil || a.json) {
+		return err
+	}
 	if a.json {
 		type added struct {
 			Name     string `json:"name"`
@@ -92,6 +93,7 @@ func (a *app) renderAdd(res *ops.AddResult, opt ops.AddOptions) error {
 		for _, d := range res.Added {
 			out.Added = append(out.Added, added{string(d.Name), d.Range, d.Alias})
 		}
+		out.Changes = []changeJSON{}
 		if res.Lock != nil {
 			out.Changes = changesJSON(res.Lock.Changes)
 		}
@@ -107,10 +109,13 @@ func (a *app) renderAdd(res *ops.AddResult, opt ops.AddOptions) error {
 	if res.Lock != nil {
 		a.renderChanges(res.Lock)
 	}
-	if res.Sync != nil {
+	switch {
+	case err != nil && res.Written:
+		a.note("%s and %s are written; nothing is installed yet", a.home(res.Manifest), ops.LockName)
+	case err == nil && res.Sync != nil:
 		a.renderSync(res.Sync, opt.Sync)
 	}
-	return nil
+	return err
 }
 
 func removeCmd(a *app) *cobra.Command {
@@ -133,10 +138,7 @@ func removeCmd(a *app) *cobra.Command {
 				names = append(names, n)
 			}
 			res, err := w.Remove(cmd.Context(), names, opt)
-			if err != nil {
-				return err
-			}
-			return a.renderAdd(res, opt)
+			return a.renderAdd(res, err, opt)
 		},
 	}
 	f := cmd.Flags()
@@ -150,32 +152,27 @@ func installCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "install [[ALIAS/]NAME[@RANGE]...]",
 		Short: "install what openpackage.yml asks for, or add packages to it",
-		Long: `Install without an argument locks if the lock is stale, then syncs. With arguments it is opkg add.
+		Long: `Install without an argument locks if the lock is stale (where CI is set too: sync is for CI), then syncs. With arguments it is opkg add.
 
     opkg install myorg/my-pkg@1.0.0
 
 adds my-pkg 1.0.0 from the registry configured as myorg.`,
 		RunE: func(cmd *cobra.Command, given []string) error {
 			if len(given) > 0 {
+				if opt.Sync.Locked || opt.Sync.Frozen {
+					return usagef("--locked and --frozen go without a package to add: adding one changes the lock")
+				}
 				return a.add(cmd, given, opt)
 			}
 			w, err := a.world()
 			if err != nil {
 				return err
 			}
-			res, err := w.Sync(cmd.Context(), opt.Sync)
-			if err != nil {
-				return err
+			if opt.Dev || opt.NoLock || opt.NoSync {
+				return usagef("--dev, --no-lock and --no-sync go with a package to add")
 			}
-			if a.json {
-				a.printJSON(syncJSON(res, opt.Sync))
-				return nil
-			}
-			if res.Lock != nil {
-				a.renderChanges(res.Lock)
-			}
-			a.renderSync(res, opt.Sync)
-			return nil
+			opt.Sync.Relock = true
+			return a.sync(cmd, w, opt.Sync)
 		},
 	}
 	addFlags(cmd, &opt)

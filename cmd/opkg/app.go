@@ -18,6 +18,7 @@ import (
 type app struct {
 	stdin  io.Reader
 	stdout io.Writer
+	out    *output // what stdout is, with the first error of writing
 	stderr io.Writer
 	start  time.Time
 
@@ -33,7 +34,22 @@ type app struct {
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: stdout, stderr: stderr, start: time.Now()}
+	out := &output{w: stdout}
+	return &app{stdin: stdin, stdout: out, out: out, stderr: stderr, start: time.Now()}
+}
+
+// output remembers the first error of writing, so that a full disk does not look like success.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // world gathers what an operation may know of the machine. Nothing below cmd/opkg reads the environment.
@@ -56,10 +72,13 @@ func (a *app) world() (*ops.World, error) {
 			return nil, usagef("-C %s: it is not a directory", a.dir)
 		}
 	}
-	home, homeErr := os.UserHomeDir()
+	home, err := homeDir()
+	if err != nil {
+		return nil, err
+	}
 	opkgHome := os.Getenv("OPKG_HOME")
 	switch {
-	case opkgHome == "" && homeErr != nil:
+	case opkgHome == "" && home == "":
 		return nil, &hinted{errors.New("there is no home directory"), "set HOME, or OPKG_HOME to a directory for opkg's files"}
 	case opkgHome == "":
 		opkgHome = filepath.Join(home, ".openpackage")
@@ -79,13 +98,25 @@ func (a *app) world() (*ops.World, error) {
 	}, nil
 }
 
+// homeDir is the user's home directory, "" where there is none.
+func homeDir() (string, error) {
+	home, err := os.UserHomeDir()
+	switch {
+	case err != nil:
+		return "", nil
+	case !filepath.IsAbs(home):
+		return "", usagef("the home directory is %q, not an absolute path", home)
+	}
+	return filepath.Clean(home), nil
+}
+
 // isCI reads the variable that all CI systems set; "false" and "0" are how people switch it off.
-func isCI(v string) bool { return v != "" && v != "false" && v != "0" }
+func isCI(v string) bool { return v != "" && !strings.EqualFold(v, "false") && v != "0" }
 
 // home shortens a path below the user's home directory.
 func (a *app) home(path string) string {
-	home, err := os.UserHomeDir()
-	if err != nil {
+	home, err := homeDir()
+	if err != nil || home == "" {
 		return path
 	}
 	if rel, ok := strings.CutPrefix(path, home+string(filepath.Separator)); ok {
@@ -96,6 +127,9 @@ func (a *app) home(path string) string {
 
 // terminal reports whether w is a terminal, and its width in columns.
 func terminal(w io.Writer) (width int, ok bool) {
+	if o, isOutput := w.(*output); isOutput {
+		w = o.w
+	}
 	f, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return 0, false

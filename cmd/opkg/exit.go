@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/config"
@@ -32,7 +34,7 @@ var exitRules = []exitRule{
 	{130, "interrupted", "interrupted", is(errInterrupted)},
 	{2, "usage", "wrong use, or a malformed file of yours (manifest, config, lock)", anyOf(
 		as[*usageError], as[*ops.SpecError], as[*ops.NoWorkspaceError], as[*ops.ExistsError], as[*ops.AliasError], as[*ops.NotRequiredError],
-		as[*ops.LocalError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
+		as[*ops.LocalError], as[*ops.FileError], as[*ops.GitError], as[*ops.NotRegistryError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
 	{3, "stale", "the lock is missing, stale or not closed", anyOf(as[*lock.StaleError], as[*lock.NotClosedError], as[*ops.NoLockError])},
 	{4, "no-solution", "no set of versions satisfies all requirements", as[*solver.NoSolutionError]},
 	{5, "integrity", "something is not what was promised: checksum, tree, unsafe archive, malformed registry data, source not allowed", anyOf(
@@ -113,6 +115,9 @@ func hintsOf(err error) []string {
 
 // report prints an error in the one form that opkg's errors have, and returns the exit status.
 func (a *app) report(err error) int {
+	if err == nil && a.out.err != nil {
+		err = fmt.Errorf("write to standard output: %w", a.out.err)
+	}
 	if err == nil {
 		return 0
 	}
@@ -120,9 +125,9 @@ func (a *app) report(err error) int {
 	if a.json {
 		a.printJSON(map[string]any{"error": errorJSON(err, rule)})
 	}
-	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), indentAfterFirst(err.Error()))
+	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(err.Error()))
 	for _, hint := range hintsOf(err) {
-		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), indentAfterFirst(hint))
+		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(hint))
 	}
 	return rule.status
 }
@@ -139,9 +144,21 @@ func errorJSON(err error, rule exitRule) map[string]any {
 	return out
 }
 
-// indentAfterFirst sets off the further lines of a long message.
-func indentAfterFirst(s string) string {
-	return strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ")
+// message makes text fit for a terminal: further lines are set off, and whatever could drive a terminal is escaped, should it
+// have come this far.
+func message(s string) string {
+	var b strings.Builder
+	for _, r := range strings.TrimRight(s, "\n") {
+		switch {
+		case r == '\n':
+			b.WriteString("\n  ")
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // printJSON writes one JSON document to stdout.
@@ -149,7 +166,5 @@ func (a *app) printJSON(v any) {
 	enc := json.NewEncoder(a.stdout)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		fmt.Fprintf(a.stderr, "opkg: error: write JSON: %v\n", err)
-	}
+	_ = enc.Encode(v) // what cannot be written is reported at the end
 }

@@ -77,7 +77,11 @@ func (a *app) changeLine(c lock.Change) string {
 	case c.New == nil:
 		return a.paint(a.stdout, red, fmt.Sprintf("- %s %s", c.Name, c.Old.Version))
 	case c.Old.Version != c.New.Version:
-		return a.paint(a.stdout, yellow, fmt.Sprintf("~ %s %s -> %s", c.Name, c.Old.Version, c.New.Version)) + a.from(c.New)
+		line := a.paint(a.stdout, yellow, fmt.Sprintf("~ %s %s -> %s", c.Name, c.Old.Version, c.New.Version))
+		if was, is := comesFrom(c.Old), comesFrom(c.New); was != is {
+			return line + a.paint(a.stdout, yellow, fmt.Sprintf(" (from %s -> %s)", was, is)) // another publisher, perhaps
+		}
+		return line + a.from(c.New)
 	}
 	return a.paint(a.stdout, yellow, fmt.Sprintf("~ %s %s (%s)", c.Name, c.New.Version, changedField(c.Old, c.New)))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -24,7 +25,7 @@ that registry's scheme, host and port, and to nowhere else.
 
 REGISTRY is an alias of config.yml, or a URL.`,
 		Args: args(1, 1, "one registry"),
-		RunE: func(_ *cobra.Command, given []string) error {
+		RunE: func(cmd *cobra.Command, given []string) error {
 			w, err := a.world()
 			if err != nil {
 				return err
@@ -44,7 +45,7 @@ REGISTRY is an alias of config.yml, or a URL.`,
 			if username != "" {
 				what = "password"
 			}
-			secret, err := a.readSecret(fmt.Sprintf("%s for %s", what, o), tokenStdin || passwordStdin)
+			secret, err := a.readSecret(cmd.Context(), fmt.Sprintf("%s for %s", what, o), tokenStdin || passwordStdin)
 			if err != nil {
 				return err
 			}
@@ -67,7 +68,7 @@ REGISTRY is an alias of config.yml, or a URL.`,
 }
 
 // readSecret reads one line from standard input: unseen from a terminal, as it is from a pipe that was asked for.
-func (a *app) readSecret(prompt string, piped bool) (string, error) {
+func (a *app) readSecret(ctx context.Context, prompt string, piped bool) (string, error) {
 	if piped {
 		line, err := bufio.NewReader(io.LimitReader(a.stdin, 64<<10)).ReadString('\n')
 		if err != nil && err != io.EOF {
@@ -83,7 +84,7 @@ func (a *app) readSecret(prompt string, piped bool) (string, error) {
 		return "", &usageError{msg: "there is no terminal to ask at", hint: "pass the secret with --token-stdin, or --username USER --password-stdin"}
 	}
 	fmt.Fprintf(a.stderr, "%s (not shown): ", prompt)
-	data, err := term.ReadPassword(int(f.Fd()))
+	data, err := readPassword(ctx, int(f.Fd()))
 	fmt.Fprintln(a.stderr)
 	if err != nil {
 		return "", err
@@ -93,6 +94,30 @@ func (a *app) readSecret(prompt string, piped bool) (string, error) {
 		return "", usagef("nothing was entered")
 	}
 	return secret, nil
+}
+
+// readPassword reads a line unseen. An interrupt ends it, and the terminal shows again what is typed.
+func readPassword(ctx context.Context, fd int) ([]byte, error) {
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		data []byte
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() { // a read from a terminal ends with the process at the latest
+		data, err := term.ReadPassword(fd)
+		read <- answer{data, err}
+	}()
+	select {
+	case got := <-read:
+		return got.data, got.err
+	case <-ctx.Done():
+		_ = term.Restore(fd, state)
+		return nil, ctx.Err()
+	}
 }
 
 func logoutCmd(a *app) *cobra.Command {

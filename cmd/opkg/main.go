@@ -27,10 +27,24 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := newApp(stdin, stdout, stderr)
 	cmd := newRoot(a)
 	cmd.SetArgs(args)
+	a.json = asksForJSON(args)
 	err := cmd.ExecuteContext(ctx)
 	a.finish()
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
 	}
 	return a.report(err)
+}
+
+// asksForJSON looks for --json, so that arguments that cannot be parsed are reported as JSON too.
+func asksForJSON(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--json":
+			return true
+		case "--":
+			return false
+		}
+	}
+	return false
 }

@@ -32,19 +32,20 @@ func (a *app) observe(e event.Event) {
 	switch e.Kind {
 	case event.Warning:
 		a.progress.clear()
-		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, yellow, "opkg: warning:"), e.Text)
+		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, yellow, "opkg: warning:"), message(e.Text))
 		if e.Hint != "" {
-			fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), e.Hint)
+			fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(e.Hint))
 		}
 	case event.Retry, event.Waiting:
 		if !a.quiet {
-			a.note("opkg: %s", joinNonEmpty(e.Source, e.Text))
+			a.note("opkg: %s", message(joinNonEmpty(e.Source, e.Text)))
 		}
 	case event.Request:
 		if a.verbose {
-			a.note("opkg: %s", e.Text)
+			a.note("opkg: %s", message(e.Text))
 		}
 	case event.Plan:
+		a.progress.clear()
 		if width, ok := terminal(a.stderr); ok && !a.quiet && !a.noProgress && os.Getenv("TERM") != "dumb" && !isCI(os.Getenv("CI")) {
 			a.progress = &progress{w: a.stderr, width: width, started: time.Now(), total: e.Count, expect: e.Total}
 		}
@@ -86,11 +87,11 @@ func (p *progress) add(packages int, bytes int64) {
 func (p *progress) draw(now time.Time) {
 	rate := ""
 	if d := now.Sub(p.started); d > redrawEvery {
-		rate = size(int64(float64(p.bytes)/d.Seconds())) + "/s"
+		rate = ", " + size(int64(float64(p.bytes)/d.Seconds())) + "/s"
 	}
 	for _, line := range []string{
-		fmt.Sprintf("fetching: %d of %d packages, %s of %s, %s", p.done, p.total, size(p.bytes), size(p.expect), rate),
-		fmt.Sprintf("%d/%d packages, %s, %s", p.done, p.total, size(p.bytes), rate),
+		fmt.Sprintf("fetching: %d of %d packages, %s of %s%s", p.done, p.total, size(p.bytes), size(p.expect), rate),
+		fmt.Sprintf("%d/%d packages, %s%s", p.done, p.total, size(p.bytes), rate),
 		fmt.Sprintf("%d/%d", p.done, p.total),
 	} {
 		if len(line) < p.width {

@@ -35,23 +35,41 @@ A stale lock is refreshed first, unless --locked, --frozen or CI says otherwise.
 			if err != nil {
 				return err
 			}
-			res, err := w.Sync(cmd.Context(), opt)
-			if err != nil {
-				return err
-			}
-			if a.json {
-				a.printJSON(syncJSON(res, opt))
-				return nil
-			}
-			if res.Lock != nil {
-				a.renderChanges(res.Lock)
-			}
-			a.renderSync(res, opt)
-			return nil
+			return a.sync(cmd, w, opt)
 		},
 	}
 	syncFlags(cmd, &opt)
 	return cmd
+}
+
+// checkSync refuses flags that contradict each other.
+func checkSync(opt ops.SyncOptions) error {
+	if opt.Locked && opt.Frozen {
+		return usagef("--locked compares the lock with openpackage.yml, and --frozen does not: give one of them")
+	}
+	return nil
+}
+
+func (a *app) sync(cmd *cobra.Command, w *ops.World, opt ops.SyncOptions) error {
+	if err := checkSync(opt); err != nil {
+		return err
+	}
+	res, err := w.Sync(cmd.Context(), opt)
+	if res != nil && res.Lock != nil && !a.json {
+		a.renderChanges(res.Lock)
+		if res.Lock.Written {
+			a.note("wrote %s: %s", ops.LockName, count(len(res.Lock.Lock.Packages), "package"))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		a.printJSON(syncJSON(res, opt))
+		return nil
+	}
+	a.renderSync(res, opt)
+	return nil
 }
 
 // renderSync prints the plan of a dry run, or one line that sums up what was done and one that says where.
@@ -80,6 +98,7 @@ func summary(res *ops.SyncResult, took time.Duration) string {
 	add(fetched, "fetched")
 	add(restored, "linked from the store")
 	add(healed, "healed")
+	add(res.Applied.Adopted, "adopted as they stood")
 	add(res.Applied.Kept, "already there")
 	add(res.Local, "in the workspace")
 	if len(parts) == 0 {
@@ -138,12 +157,13 @@ func syncJSON(res *ops.SyncResult, opt ops.SyncOptions) any {
 		Bytes     int64        `json:"bytes"`
 		Placed    int          `json:"placed"`
 		Healed    int          `json:"healed"`
+		Adopted   int          `json:"adopted"`
 		Kept      int          `json:"kept"`
 		Steps     []step       `json:"steps"`
 		Changes   []changeJSON `json:"lockChanges,omitempty"`
 	}{Directory: res.Directory, DryRun: opt.DryRun, Packages: res.Packages, Fetched: len(res.Fetch), Bytes: res.Bytes, Steps: []step{}}
 	if res.Applied != nil {
-		out.Placed, out.Healed, out.Kept = res.Applied.Placed, res.Applied.Healed, res.Applied.Kept
+		out.Placed, out.Healed, out.Adopted, out.Kept = res.Applied.Placed, res.Applied.Healed, res.Applied.Adopted, res.Applied.Kept
 	}
 	for _, s := range res.Plan.Steps {
 		verb := verbs[s.Action]

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -79,71 +80,127 @@ type Added struct {
 // AddResult is what Add did.
 type AddResult struct {
 	Manifest string // path
+	Written  bool   // manifest and lock say it now
 	Added    []Added
 	Lock     *LockResult
 	Sync     *SyncResult
 }
 
-// Add puts requirements into the manifest, solves, and syncs. It is all or nothing: a manifest that
-// does not solve is not written.
+// Add puts requirements into the manifest, solves, and syncs. It is all or nothing: a manifest that does not solve is not
+// written. When the sync fails, manifest and lock are written already, and the result says so beside the error.
 func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResult, error) {
-	ws, err := w.Open()
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range specs {
-		if s.Alias == "" {
-			continue
-		}
-		if _, ok := ws.Config.ByAlias(s.Alias); !ok {
-			return nil, unknownAlias(ws.Config, s.Alias)
-		}
-	}
-	res := &AddResult{Manifest: ws.ManifestPath}
-	var deps []manifest.Dependency
-	for _, s := range specs {
-		d := manifest.Dependency{Name: s.Name, Range: s.Range, HasRange: true, Registry: s.Alias, Dev: opt.Dev}
-		if !s.HasRange {
-			if d.Range, err = ws.newest(ctx, s); err != nil {
-				return nil, err
+	return w.edit(ctx, opt, func(ws *Workspace, res *AddResult) ([]byte, error) {
+		for _, s := range specs {
+			if _, ok := ws.Config.ByAlias(s.Alias); s.Alias != "" && !ok {
+				return nil, unknownAlias(ws.Config, s.Alias)
 			}
 		}
-		deps = append(deps, d)
-		res.Added = append(res.Added, Added{Name: s.Name, Range: d.Range.String(), Alias: s.Alias})
-	}
-	edited, err := manifest.Add(w.show(ws.ManifestPath), ws.ManifestData, deps...)
+		var deps []manifest.Dependency
+		for _, s := range specs {
+			d := manifest.Dependency{Name: s.Name, Range: s.Range, HasRange: s.HasRange, Registry: s.Alias, Dev: opt.Dev}
+			if !s.HasRange && (s.Alias != "" || !ws.hasNested(s.Name)) {
+				r, err := ws.newest(ctx, s)
+				if err != nil {
+					return nil, err
+				}
+				d.Range, d.HasRange = r, true
+			}
+			deps = append(deps, d)
+			res.Added = append(res.Added, Added{Name: s.Name, Range: d.Range.String(), Alias: s.Alias})
+		}
+		return manifest.Add(w.show(ws.ManifestPath), ws.ManifestData, deps...)
+	})
+}
+
+// edit lets change rewrite the manifest, solves, writes both files, and syncs. Nobody else edits them meanwhile.
+func (w *World) edit(ctx context.Context, opt AddOptions, change func(*Workspace, *AddResult) ([]byte, error)) (*AddResult, error) {
+	root, _, err := w.findRoot()
 	if err != nil {
 		return nil, err
 	}
-	return res, ws.commit(ctx, edited, opt, res)
+	release, err := w.guard(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	next, res, err := w.editGuarded(ctx, opt, change)
+	release()
+	if err != nil || opt.NoLock || opt.NoSync {
+		return res, err
+	}
+	if opt.Sync.DryRun {
+		res.Sync = &SyncResult{Directory: w.RegistryDir()}
+		return res, next.bring(ctx, res.Lock.Lock, opt.Sync, res.Sync)
+	}
+	res.Sync, err = next.sync(ctx, opt.Sync)
+	return res, err
 }
 
-// commit solves for the edited manifest first, and writes it only if that works.
-func (ws *Workspace) commit(ctx context.Context, edited []byte, opt AddOptions, res *AddResult) (err error) {
+// editGuarded is edit without the sync. It solves for the edited manifest first, and writes it only if that works.
+func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Workspace, *AddResult) ([]byte, error)) (*Workspace, *AddResult, error) {
+	ws, err := w.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	res := &AddResult{Manifest: ws.ManifestPath}
+	edited, err := change(ws, res)
+	if err != nil {
+		return nil, nil, err
+	}
 	next := *ws
 	next.ManifestData = edited
-	if next.Manifest, err = manifest.Parse(ws.world.show(ws.ManifestPath), edited); err != nil {
-		return err
+	if next.Manifest, err = manifest.Parse(w.show(ws.ManifestPath), edited); err != nil {
+		return nil, nil, err
 	}
 	if !opt.NoLock {
 		if res.Lock, err = next.lock(ctx, LockOptions{DryRun: true}); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	if string(edited) != string(ws.ManifestData) {
-		if err := atomicfile.Write(ws.ManifestPath, edited, 0o644); err != nil {
-			return fmt.Errorf("write %s: %w", ws.world.show(ws.ManifestPath), err)
-		}
+	if opt.Sync.DryRun {
+		return &next, res, nil
 	}
+	if err := ws.writeManifest(edited); err != nil {
+		return nil, nil, err
+	}
+	res.Written = true
 	if opt.NoLock {
-		return nil
+		return &next, res, nil
 	}
-	if err = next.writeLock(res.Lock); err != nil || opt.NoSync {
+	if err := next.writeLock(res.Lock); err != nil {
+		_ = next.writeManifest(ws.ManifestData) // one without the other is half of an edit
+		return nil, nil, err
+	}
+	return &next, res, nil
+}
+
+// writeManifest replaces the manifest by data, unless somebody else did so since it was read.
+func (ws *Workspace) writeManifest(data []byte) error {
+	shown := ws.world.show(ws.ManifestPath)
+	now, err := readUserFile(ws.ManifestPath)
+	if err != nil {
 		return err
 	}
-	res.Sync, err = next.sync(ctx, opt.Sync)
-	return err
+	if !bytes.Equal(now, ws.ManifestData) {
+		return &EditedError{Path: shown}
+	}
+	if bytes.Equal(data, now) {
+		return nil
+	}
+	if err := atomicfile.Write(ws.ManifestPath, data, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", shown, err)
+	}
+	return nil
 }
+
+// EditedError is a manifest that was changed by somebody else while opkg was at work on it.
+type EditedError struct{ Path string }
+
+func (e *EditedError) Error() string {
+	return e.Path + " was changed by somebody else meanwhile; nothing was written"
+}
+
+// Hint says what to do.
+func (e *EditedError) Hint() string { return "run the command again" }
 
 // newest is the range that add writes for a bare name: a caret before the newest stable
 // version, or before the newest prerelease where there is nothing else.
@@ -190,19 +247,14 @@ func pickNewest(releases []registry.Release) *registry.Release {
 
 // Remove takes names out of the manifest, solves, and syncs. All or nothing, like Add.
 func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) (*AddResult, error) {
-	ws, err := w.Open()
-	if err != nil {
-		return nil, err
-	}
-	edited, missing, err := manifest.Remove(w.show(ws.ManifestPath), ws.ManifestData, names...)
-	if err != nil {
-		return nil, err
-	}
-	if len(missing) > 0 {
-		return nil, &NotRequiredError{File: w.show(ws.ManifestPath), Names: missing}
-	}
-	res := &AddResult{Manifest: ws.ManifestPath}
-	return res, ws.commit(ctx, edited, opt, res)
+	return w.edit(ctx, opt, func(ws *Workspace, _ *AddResult) ([]byte, error) {
+		file := w.show(ws.ManifestPath)
+		edited, missing, err := manifest.Remove(file, ws.ManifestData, names...)
+		if err == nil && len(missing) > 0 {
+			err = &NotRequiredError{File: file, Names: missing}
+		}
+		return edited, err
+	})
 }
 
 // NotRequiredError says that the manifest does not ask for a name.

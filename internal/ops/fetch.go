@@ -2,10 +2,15 @@ package ops
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/event"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/sources"
@@ -14,25 +19,60 @@ import (
 // fetchParallel is how many artifacts are under way at once: enough to hide the latency of small ones.
 const fetchParallel = 16
 
-// fetch downloads one artifact into the store of this machine.
-func (ws *Workspace) fetch(ctx context.Context, src sources.Source, p lock.Package) (*cas.Artifact, error) {
+// learn completes packages whose index does not say size and tree: it fetches their artifacts into the store, where sync
+// finds them.
+func (ws *Workspace) learn(ctx context.Context, router *sources.Router, packages []lock.Package) error {
+	var short []*lock.Package
+	var total int64
+	for i := range packages {
+		if p := &packages[i]; p.Path == "" && (p.Size == 0 || p.Tree.IsZero()) {
+			short = append(short, p)
+			total += p.Size
+		}
+	}
+	if len(short) == 0 {
+		return nil
+	}
 	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	release, err := store.Shared(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer release()
-	if have, ok, err := store.Artifact(p.SHA256); err != nil || ok {
-		return have, err
+	ws.world.Observer.Emit(event.Event{Kind: event.Plan, Count: len(short), Total: total})
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetchParallel)
+	for _, p := range short {
+		g.Go(func() error { return ws.learnOne(gctx, store, router, p) })
 	}
-	a, err := ws.fetchInto(ctx, store, src, p)
+	if err := g.Wait(); err != nil {
+		store.Discard()
+		return err
+	}
+	return store.Flush(ctx)
+}
+
+func (ws *Workspace) learnOne(ctx context.Context, store *cas.Store, router *sources.Router, p *lock.Package) error {
+	have, ok, err := store.Artifact(p.SHA256)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, store.Flush(ctx)
+	if !ok {
+		src, err := router.SourceFor(p.Source)
+		if err != nil {
+			return err
+		}
+		if have, err = ws.fetchInto(ctx, store, src, *p); err != nil {
+			return err
+		}
+	} else if err := sameArtifact(*p, have, string(p.Source)); err != nil {
+		return err
+	}
+	p.Size, p.Tree = have.Size, have.Tree
+	return nil
 }
 
 // fetchInto downloads, verifies and stores one artifact.
@@ -76,6 +116,25 @@ func (c *counter) Read(p []byte) (int, error) {
 		c.observer(e)
 	}
 	return n, err
+}
+
+// sameArtifact holds what the store knows of an artifact against what the lock or the index says of it: either may be wrong.
+// A zero size or tree is not known. says is who says it, for the message.
+func sameArtifact(p lock.Package, have *cas.Artifact, says string) error {
+	diff := func(what, want, got string) error {
+		return &ident.MismatchError{Name: p.Name, Version: p.Version, Source: says, What: what, Want: want, Got: got}
+	}
+	switch {
+	case have.Name != p.Name || have.Version != p.Version:
+		return diff("the package in the artifact", fmt.Sprintf("%s@%s", p.Name, p.Version), fmt.Sprintf("%s@%s", have.Name, have.Version))
+	case have.Tree != p.Tree && !p.Tree.IsZero():
+		return diff("tree", p.Tree.String(), have.Tree.String())
+	case have.Size != p.Size && p.Size != 0:
+		return diff("size", fmt.Sprint(p.Size), fmt.Sprint(have.Size))
+	case !slices.Equal(lockDependencies(have.Dependencies), p.Dependencies):
+		return diff("list of dependencies", describeLocked(p.Dependencies), describeLocked(lockDependencies(have.Dependencies)))
+	}
+	return nil
 }
 
 // describeLocked is a dependency list in words.

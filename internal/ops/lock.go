@@ -2,12 +2,12 @@ package ops
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/config"
@@ -40,12 +40,25 @@ type LockResult struct {
 // Lock solves the manifest against the registries and writes opkg.lock. What is locked is kept
 // while it fits. A lock that does not parse is an error, and is left as it is.
 func (w *World) Lock(ctx context.Context, opt LockOptions) (*LockResult, error) {
+	if !opt.Check && !opt.DryRun {
+		root, _, err := w.findRoot()
+		if err != nil {
+			return nil, err
+		}
+		release, err := w.guard(ctx, root)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
 	ws, err := w.Open()
 	if err != nil {
 		return nil, err
 	}
 	return ws.lock(ctx, opt)
 }
+
+// lock is Lock for one who holds the guard, or writes nothing.
 
 func (ws *Workspace) lock(ctx context.Context, opt LockOptions) (*LockResult, error) {
 	old, oldBytes, err := ws.ReadLock()
@@ -55,6 +68,11 @@ func (ws *Workspace) lock(ctx context.Context, opt LockOptions) (*LockResult, er
 	}
 	if opt.Check && old == nil {
 		return nil, err
+	}
+	for _, name := range opt.Names {
+		if old != nil && old.Find(name) == nil {
+			return nil, notLocked(old, name)
+		}
 	}
 	res := &LockResult{Path: ws.LockPath(), First: old == nil}
 	if res.Lock, res.Stats, err = ws.resolve(ctx, old, opt); err != nil {
@@ -112,6 +130,8 @@ func describeChange(c lock.Change) string {
 		return fmt.Sprintf("%s %s is missing", c.Name, c.New.Version)
 	case c.New == nil:
 		return fmt.Sprintf("%s %s is no longer needed", c.Name, c.Old.Version)
+	case c.Old.Version != c.New.Version && c.Old.Source != c.New.Source:
+		return fmt.Sprintf("%s is locked at %s from %s; %s from %s would be chosen now", c.Name, c.Old.Version, c.Old.Source, c.New.Version, c.New.Source)
 	case c.Old.Version != c.New.Version:
 		return fmt.Sprintf("%s is locked at %s; %s would be chosen now", c.Name, c.Old.Version, c.New.Version)
 	case c.Old.Source != c.New.Source:
@@ -120,10 +140,24 @@ func describeChange(c lock.Change) string {
 	return fmt.Sprintf("%s %s is described differently", c.Name, c.New.Version)
 }
 
-// resolve solves and turns the solution into a lock.
+// resolve solves and turns the solution into a lock. An index may be used for a while without asking again: where that gives no
+// solution, the newest ones have the last word.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
+	file := ws.world.show(ws.ManifestPath)
+	if err := refuseGit(file, slices.Concat(ws.Manifest.Dependencies, ws.Manifest.DevDependencies)); err != nil {
+		return nil, solver.Stats{}, err
+	}
+	refresh := opt.Upgrade || len(opt.Names) > 0
+	l, stats, err := ws.resolveWith(ctx, old, opt, refresh)
+	if as[*solver.NoSolutionError](err) && !refresh && !ws.world.Offline {
+		return ws.resolveWith(ctx, old, opt, true)
+	}
+	return l, stats, err
+}
+
+func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOptions, refresh bool) (*lock.Lock, solver.Stats, error) {
 	requires := ws.Requires()
-	router, err := ws.routerWith(pinsOf(requires), opt.Upgrade || len(opt.Names) > 0)
+	router, err := ws.routerWith(pinsOf(requires), refresh)
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
@@ -136,19 +170,21 @@ func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOption
 		return nil, solver.Stats{}, cat.explainUnknown(ctx, requires, err)
 	}
 	l := &lock.Lock{Requires: requires, Overrides: ws.Overrides(), Packages: make([]lock.Package, len(sol.Decisions))}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(fetchParallel)
 	for i, d := range sol.Decisions {
-		g.Go(func() (err error) {
-			l.Packages[i], err = ws.lockPackage(gctx, cat, d, old)
-			return err
-		})
+		if l.Packages[i], err = lockPackage(ctx, cat, d, old); err != nil {
+			return nil, sol.Stats, err
+		}
 	}
-	if err := g.Wait(); err != nil {
+	if err := ws.learn(ctx, router, l.Packages); err != nil {
 		return nil, sol.Stats, err
 	}
 	l.MarkDev()
 	return l, sol.Stats, nil
+}
+
+func as[T error](err error) bool {
+	var t T
+	return errors.As(err, &t)
 }
 
 // problem puts the manifest into the solver's words.
@@ -195,7 +231,7 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 		return err
 	}
 	for _, r := range requires {
-		if c.local[r.Name] != nil {
+		if r.Path != "" {
 			continue
 		}
 		var missing *sources.NotFoundError
@@ -206,11 +242,15 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 	return err
 }
 
-// lockPackage describes one decision. What the registry does not say (size, tree) is learnt from the artifact itself, which
-// then lies in the store, where sync finds it.
-func (ws *Workspace) lockPackage(ctx context.Context, c *catalog, d solver.Decision, old *lock.Lock) (lock.Package, error) {
+// lockPackage describes one decision, in the words of the registry that owns the name. What the lock knows of a
+// version that is kept must still hold; it fills in what the index does not say.
+func lockPackage(ctx context.Context, c *catalog, d solver.Decision, old *lock.Lock) (lock.Package, error) {
 	p := lock.Package{Name: d.Name, Version: d.Version, Dependencies: lockDependencies(d.Requirements)}
-	if local := c.local[d.Name]; local != nil {
+	local, err := c.localOf(d.Name)
+	if err != nil {
+		return p, err
+	}
+	if local != nil {
 		p.Path = local.path
 		return p, nil
 	}
@@ -218,27 +258,38 @@ func (ws *Workspace) lockPackage(ctx context.Context, c *catalog, d solver.Decis
 	if err != nil {
 		return p, err
 	}
-	rel := a.byVersion[d.Version]
-	p.Source, p.Artifact, p.Commit = a.Source.ID(), rel.Artifact, rel.Commit
-	p.Size, p.SHA256, p.Tree = rel.Size, rel.SHA256, rel.Tree
-	if was := find(old, d.Name); was != nil && was.Version == p.Version && was.Source == p.Source {
-		if was.SHA256 != p.SHA256 {
-			return p, &ident.MismatchError{Name: p.Name, Version: p.Version, Source: string(p.Source), What: "sha256",
-				Want: was.SHA256.String() + " (" + LockName + ")", Got: p.SHA256.String()}
-		}
-		if p.Size == 0 || p.Tree.IsZero() {
-			p.Size, p.Tree = was.Size, was.Tree
-		}
-	}
-	if p.Size != 0 && !p.Tree.IsZero() {
-		return p, nil
-	}
-	art, err := ws.fetch(ctx, a.Source, p)
+	rel, err := c.release(ctx, d.Name, d.Version)
 	if err != nil {
 		return p, err
 	}
-	p.Size, p.Tree = art.Size, art.Tree
+	p.Version = rel.Version
+	p.Source, p.Artifact, p.Commit = a.Source.ID(), rel.Artifact, rel.Commit
+	p.Size, p.SHA256, p.Tree = rel.Size, rel.SHA256, rel.Tree
+	was := find(old, d.Name)
+	if was == nil || was.Source != p.Source || was.Version.Compare(p.Version) != 0 {
+		return p, nil
+	}
+	changed := func(what, want, got string) error {
+		return &ChangedError{&ident.MismatchError{Name: p.Name, Version: p.Version, Source: string(p.Source), What: what, Want: want + " (" + LockName + ")", Got: got}}
+	}
+	switch {
+	case was.SHA256 != p.SHA256:
+		return p, changed("sha256", was.SHA256.String(), p.SHA256.String())
+	case !p.Tree.IsZero() && was.Tree != p.Tree:
+		return p, changed("tree", was.Tree.String(), p.Tree.String())
+	}
+	p.Size, p.Tree = was.Size, was.Tree
 	return p, nil
+}
+
+// ChangedError is a registry that says something else of a version than when it was locked. It wraps an *ident.MismatchError.
+type ChangedError struct{ *ident.MismatchError }
+
+func (e *ChangedError) Unwrap() error { return e.MismatchError }
+
+// Hint says what to do.
+func (e *ChangedError) Hint() string {
+	return "a published version never changes: ask the registry's owner; if this is right, remove " + LockName + " and run opkg lock"
 }
 
 func find(l *lock.Lock, name ident.Name) *lock.Package {
@@ -248,15 +299,30 @@ func find(l *lock.Lock, name ident.Name) *lock.Package {
 	return l.Find(name)
 }
 
-// checkFresh judges, without any request, whether the lock was made for this manifest.
+// checkFresh judges, without any request, whether the lock was made for this manifest and the directories of this workspace.
 func (ws *Workspace) checkFresh(l *lock.Lock) error {
 	requires := ws.Requires()
 	lockFile, file := ws.world.show(ws.LockPath()), ws.world.show(ws.ManifestPath)
 	if err := l.CheckFresh(lockFile, file, requires, ws.Overrides()); err != nil {
 		return err
 	}
+	local := requires
+	for _, p := range l.Packages {
+		if slices.ContainsFunc(requires, func(r lock.Require) bool { return r.Name == p.Name }) {
+			continue
+		}
+		nested := ws.hasNested(p.Name)
+		switch own := nestedPath(p.Name); {
+		case nested && p.Path != own:
+			return &lock.StaleError{File: lockFile, Differences: []string{fmt.Sprintf("%s stands in %s now; %s has it from %s", p.Name, own, lockFile, cmp.Or(string(p.Source), p.Path, p.Git))}}
+		case nested:
+			local = append(local, lock.Require{Name: p.Name, Path: p.Path})
+		case p.Path != "":
+			return &lock.StaleError{File: lockFile, Differences: []string{fmt.Sprintf("%s is locked from %s, which is no package of this workspace", p.Name, p.Path)}}
+		}
+	}
 	var dirs []lock.Package
-	for _, r := range requires {
+	for _, r := range local {
 		if r.Path == "" {
 			continue
 		}

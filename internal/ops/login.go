@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 func (w *World) LoginTarget(registry string) (origin.Origin, error) {
 	text := registry
 	if !strings.Contains(registry, "://") {
-		cfg, err := w.configHere()
+		cfg, _, err := w.configHere()
 		if err != nil {
 			return "", err
 		}
@@ -51,11 +52,7 @@ type ConfigView struct {
 
 // ShowConfig merges the configuration as every other operation would.
 func (w *World) ShowConfig() (*ConfigView, error) {
-	root, _, err := w.findRoot()
-	if err != nil {
-		root = ""
-	}
-	cfg, err := w.LoadConfig(root)
+	cfg, root, err := w.configHere()
 	if err != nil {
 		return nil, err
 	}
@@ -66,13 +63,15 @@ func (w *World) ShowConfig() (*ConfigView, error) {
 	return &ConfigView{Config: cfg, Workspace: root, LoggedIn: saved}, nil
 }
 
-// configHere is the configuration in effect, in a workspace or outside.
-func (w *World) configHere() (*config.Config, error) {
-	root, _, err := w.findRoot()
-	if err != nil {
-		root = ""
+// configHere is the configuration in effect, in the workspace at root or, where that is "", outside of one.
+func (w *World) configHere() (cfg *config.Config, root string, err error) {
+	root, _, err = w.findRoot()
+	var none *NoWorkspaceError
+	if err != nil && !errors.As(err, &none) {
+		return nil, "", err
 	}
-	return w.LoadConfig(root)
+	cfg, err = w.LoadConfig(root)
+	return cfg, root, err
 }
 
 // AliasError is an alias that cannot be used as it was.

@@ -21,10 +21,12 @@ import (
 // catalog answers the solver's questions: directories for the names that the manifest gives a path,
 // the Router for all others.
 type catalog struct {
+	ws     *Workspace
 	router *sources.Router
-	local  map[ident.Name]*localPackage
+	pinned map[ident.Name]bool // the manifest asks for these, so that it alone says where they come from
 
 	mu      sync.Mutex
+	local   map[ident.Name]*localPackage // nil: it was looked for, and is not there
 	answers map[ident.Name]*answer
 }
 
@@ -32,6 +34,19 @@ type catalog struct {
 type answer struct {
 	sources.Answer
 	byVersion map[ident.Version]*registry.Release
+}
+
+// find is the release of a version, nil where there is none. Build metadata does not distinguish two versions of a registry.
+func (a *answer) find(v ident.Version) *registry.Release {
+	if r := a.byVersion[v]; r != nil {
+		return r
+	}
+	for i := range a.Index.Releases {
+		if r := &a.Index.Releases[i]; r.Version.Compare(v) == 0 {
+			return r
+		}
+	}
+	return nil
 }
 
 // localPackage is a directory dependency: mutable, never stored.
@@ -50,10 +65,11 @@ func versionOrZero(v ident.Version) ident.Version {
 	return v
 }
 
-// newCatalog reads the manifests of all directory dependencies.
+// newCatalog reads the manifests of all directory dependencies of the manifest.
 func newCatalog(ws *Workspace, router *sources.Router, requires []lock.Require) (*catalog, error) {
-	c := &catalog{router: router, local: map[ident.Name]*localPackage{}, answers: map[ident.Name]*answer{}}
+	c := &catalog{ws: ws, router: router, pinned: map[ident.Name]bool{}, local: map[ident.Name]*localPackage{}, answers: map[ident.Name]*answer{}}
 	for _, r := range requires {
+		c.pinned[r.Name] = true
 		if r.Path == "" {
 			continue
 		}
@@ -64,6 +80,23 @@ func newCatalog(ws *Workspace, router *sources.Router, requires []lock.Require) 
 		c.local[r.Name] = p
 	}
 	return c, nil
+}
+
+// localOf finds the directory of a name, nil where registries answer for it. A name that only packages ask for is
+// local too if the workspace has a package of its own of that name: no registry is ever asked for that.
+func (c *catalog) localOf(name ident.Name) (*localPackage, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, known := c.local[name]
+	if known || c.pinned[name] || !c.ws.hasNested(name) {
+		return p, nil
+	}
+	p, err := c.ws.openLocal(lock.Require{Name: name, Path: nestedPath(name)})
+	if err != nil {
+		return nil, err
+	}
+	c.local[name] = p
+	return p, nil
 }
 
 // openLocal reads the manifest of a directory dependency.
@@ -81,6 +114,9 @@ func (ws *Workspace) openLocal(r lock.Require) (*localPackage, error) {
 	}
 	if m.Name != r.Name {
 		return nil, &LocalError{Name: r.Name, Path: r.Path, Err: fmt.Errorf("%s names itself %s", shown, m.Name)}
+	}
+	if err := refuseGit(shown, m.Dependencies); err != nil {
+		return nil, err
 	}
 	return &localPackage{path: r.Path, manifest: m}, nil
 }
@@ -103,7 +139,10 @@ func (e *LocalError) Unwrap() error { return e.Err }
 
 // Versions implements solver.Provider.
 func (c *catalog) Versions(ctx context.Context, name ident.Name) ([]solver.Candidate, error) {
-	if p := c.local[name]; p != nil {
+	if p, err := c.localOf(name); p != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
 		return []solver.Candidate{{Version: p.version()}}, nil
 	}
 	a, err := c.answer(ctx, name)
@@ -123,7 +162,10 @@ func (c *catalog) Versions(ctx context.Context, name ident.Name) ([]solver.Candi
 
 // Requirements implements solver.Provider.
 func (c *catalog) Requirements(ctx context.Context, name ident.Name, v ident.Version) ([]ident.Requirement, error) {
-	if p := c.local[name]; p != nil {
+	if p, err := c.localOf(name); p != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
 		return requirementsOf(p.manifest), nil
 	}
 	r, err := c.release(ctx, name, v)
@@ -162,7 +204,7 @@ func (c *catalog) release(ctx context.Context, name ident.Name, v ident.Version)
 	if err != nil {
 		return nil, err
 	}
-	r := a.byVersion[v]
+	r := a.find(v)
 	if r == nil {
 		return nil, fmt.Errorf("%s has no version %s in %s", name, v, a.Source.ID())
 	}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 
@@ -52,7 +53,7 @@ func (w *World) opener(cfg *config.Config, refresh bool) func(config.Registry) (
 			}
 			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Refresh: refresh, Observer: w.Observer}), nil
 		}
-		return nil, fmt.Errorf("%s: this build of opkg does not read git registries", reg.Source)
+		return nil, &GitError{What: fmt.Sprintf("%s:%d: registry %s", reg.File, reg.Line, cmp.Or(reg.Alias, string(reg.Source))), From: reg.Source.URL()}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +26,7 @@ type SyncOptions struct {
 	NoDev  bool // leave out what only dev-dependencies need
 	DryRun bool // change nothing
 	Force  bool // replace version directories that opkg did not make
+	Relock bool // refresh a stale lock even where CI is set
 }
 
 // SyncResult is what Sync did, or with DryRun would do.
@@ -53,83 +53,124 @@ func (w *World) Sync(ctx context.Context, opt SyncOptions) (*SyncResult, error) 
 
 func (ws *Workspace) sync(ctx context.Context, opt SyncOptions) (*SyncResult, error) {
 	res := &SyncResult{Directory: ws.world.RegistryDir()}
-	l, err := ws.syncLock(ctx, opt, res)
+	ws, l, err := ws.syncLock(ctx, opt, res)
 	if err != nil {
 		return nil, err
 	}
+	return res, ws.bring(ctx, l, opt, res)
+}
+
+// bring makes the machine equal l.
+func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, res *SyncResult) error {
 	router, err := ws.router()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	packages, err := ws.selectPackages(router, l, opt, res)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !opt.DryRun && len(packages) > 0 {
 		release, err := store.Shared(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer release()
 	}
 	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Observer: ws.world.Observer})
 	if res.Plan, err = target.Plan(ctx, wantsOf(packages)); err != nil {
-		return nil, err
+		return err
 	}
 	if err := ws.findMissing(store, packages, res); err != nil {
-		return nil, err
+		return err
 	}
 	if opt.DryRun {
-		return res, nil
+		return nil
 	}
 	if err := ws.protectNeighbours(store, res.Plan, opt); err != nil {
-		return nil, err
+		return err
+	}
+	if err := refuseBlocked(ctx, target, res.Plan); err != nil {
+		return err
 	}
 	if err := ws.fetchAll(ctx, store, router, res.Fetch); err != nil {
-		return nil, err
+		return err
 	}
 	if res.Applied, err = target.Apply(ctx, res.Plan); err != nil {
-		return nil, err
+		return err
 	}
 	if err := ws.writeIndex(packages); err != nil {
-		return nil, err
+		return err
 	}
 	if len(packages) > 0 {
 		if err := store.RegisterRoot(ws.Root, ws.LockPath()); err != nil {
-			return nil, fmt.Errorf("register the workspace with the store: %w", err)
+			ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "cleaning the store will not know what this workspace needs")
 		}
 	}
-	return res, nil
+	return nil
 }
 
-// syncLock returns the lock to sync: the one that stands if it is fresh, or a refreshed one where
-// that is allowed.
-func (ws *Workspace) syncLock(ctx context.Context, opt SyncOptions, res *SyncResult) (*lock.Lock, error) {
-	strict := opt.Locked || opt.Frozen || ws.world.CI
-	l, _, err := ws.ReadLock()
-	if err == nil {
-		if err = l.CheckClosed(ws.world.show(ws.LockPath())); err == nil && !opt.Frozen {
-			err = ws.checkFresh(l)
+// refuseBlocked fails before anything is fetched if a version directory may not be replaced.
+func refuseBlocked(ctx context.Context, target *materialize.Target, plan *materialize.Plan) error {
+	for _, s := range plan.Steps {
+		if s.Action == materialize.Blocked {
+			_, err := target.Apply(ctx, &materialize.Plan{Steps: []materialize.Step{s}})
+			return err
 		}
 	}
-	if err == nil {
-		return l, nil
+	return nil
+}
+
+// syncLock returns the lock to sync: the one that stands if it is fresh, or a refreshed one where that is allowed. The workspace
+// that it returns is the one that the lock was judged by.
+func (ws *Workspace) syncLock(ctx context.Context, opt SyncOptions, res *SyncResult) (*Workspace, *lock.Lock, error) {
+	strict := opt.Locked || opt.Frozen || ws.world.CI && !opt.Relock
+	l, err := ws.freshLock(opt)
+	if err == nil || strict || !refreshable(err) {
+		return ws, l, err
 	}
-	var none *NoLockError
-	var open *lock.NotClosedError
-	var stale *lock.StaleError
-	refreshable := errors.As(err, &none) || errors.As(err, &open) || errors.As(err, &stale)
-	if strict || !refreshable {
-		return nil, err
+	if !opt.DryRun {
+		release, err := ws.world.guard(ctx, ws.Root)
+		if err != nil {
+			return ws, nil, err
+		}
+		defer release()
+		// Another opkg may have written manifest and lock meanwhile.
+		if ws, err = ws.world.open(); err != nil {
+			return ws, nil, err
+		}
+		if l, err = ws.freshLock(opt); err == nil || !refreshable(err) {
+			return ws, l, err
+		}
 	}
 	if res.Lock, err = ws.lock(ctx, LockOptions{DryRun: opt.DryRun}); err != nil {
+		return ws, nil, err
+	}
+	return ws, res.Lock.Lock, nil
+}
+
+// freshLock reads the lock and judges it.
+func (ws *Workspace) freshLock(opt SyncOptions) (*lock.Lock, error) {
+	l, _, err := ws.ReadLock()
+	if err != nil {
 		return nil, err
 	}
-	return res.Lock.Lock, nil
+	if err := l.CheckClosed(ws.world.show(ws.LockPath())); err != nil {
+		return nil, err
+	}
+	if opt.Frozen {
+		return l, nil
+	}
+	return l, ws.checkFresh(l)
+}
+
+// refreshable reports whether a new lock mends what err says.
+func refreshable(err error) bool {
+	return as[*NoLockError](err) || as[*lock.NotClosedError](err) || as[*lock.StaleError](err)
 }
 
 // selectPackages are those that sync brings to the machine, each from a source that config.yml or the root
@@ -143,6 +184,9 @@ func (ws *Workspace) selectPackages(router *sources.Router, l *lock.Lock, opt Sy
 		if p.Path != "" {
 			res.Local++
 			continue
+		}
+		if p.Git != "" {
+			return nil, &GitError{What: fmt.Sprintf("%s: %s %s", LockName, p.Name, p.Version), From: p.Git}
 		}
 		if err := router.Permitted(p.Name, p.Source, p.Artifact); err != nil {
 			return nil, err
@@ -177,31 +221,13 @@ func (ws *Workspace) findMissing(store *cas.Store, packages []lock.Package, res 
 			return err
 		}
 		if ok {
-			if err := sameArtifact(p, have); err != nil {
+			if err := sameArtifact(p, have, LockName); err != nil {
 				return err
 			}
 			continue
 		}
 		res.Fetch = append(res.Fetch, p)
 		res.Bytes += p.Size
-	}
-	return nil
-}
-
-// sameArtifact holds what the store knows of an artifact against what the lock says of it: a lock may be edited.
-func sameArtifact(p lock.Package, have *cas.Artifact) error {
-	diff := func(what, want, got string) error {
-		return &ident.MismatchError{Name: p.Name, Version: p.Version, Source: LockName, What: what, Want: want, Got: got}
-	}
-	switch {
-	case have.Name != p.Name || have.Version != p.Version:
-		return diff("the package in the artifact", fmt.Sprintf("%s@%s", p.Name, p.Version), fmt.Sprintf("%s@%s", have.Name, have.Version))
-	case have.Tree != p.Tree:
-		return diff("tree", p.Tree.String(), have.Tree.String())
-	case have.Size != p.Size:
-		return diff("size", fmt.Sprint(p.Size), fmt.Sprint(have.Size))
-	case !slices.Equal(lockDependencies(have.Dependencies), p.Dependencies):
-		return diff("dependencies", describeLocked(p.Dependencies), describeLocked(lockDependencies(have.Dependencies)))
 	}
 	return nil
 }

@@ -87,7 +87,7 @@ const (
 // that there are others. The error is a *NotLockedError.
 func (g *Graph) Paths(name ident.Name) (paths [][]Edge, more bool, err error) {
 	if g.Lock.Find(name) == nil {
-		return nil, false, g.notLocked(name)
+		return nil, false, notLocked(g.Lock, name)
 	}
 	steps := 0
 	var walk func(at ident.Name, behind []Edge)
@@ -133,13 +133,13 @@ func (e *NotLockedError) Hint() string {
 	return "did you mean " + strings.Join(near, " or ") + "?"
 }
 
-func (g *Graph) notLocked(name ident.Name) error {
+func notLocked(l *lock.Lock, name ident.Name) error {
 	e := &NotLockedError{Name: name}
 	_, base, _ := strings.Cut(string(name), "/")
 	if base == "" {
 		base = string(name)
 	}
-	for _, p := range g.Lock.Packages {
+	for _, p := range l.Packages {
 		if strings.Contains(string(p.Name), base) && len(e.Near) < 3 {
 			e.Near = append(e.Near, p.Name)
 		}

@@ -3,6 +3,7 @@ package ops
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/openpackage/opkg/config"
+	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/manifest"
 )
@@ -63,13 +65,17 @@ func (e *NoLockError) Hint() string { return "run opkg lock and commit the file"
 // findRoot walks up from w.Dir to the first directory that holds a manifest and stops
 // below the home directory. It returns the root and the manifest's path.
 func (w *World) findRoot() (root, file string, err error) {
+	home, _ := os.Stat(w.Home)
 	for dir := w.Dir; dir != w.Home; dir = filepath.Dir(dir) {
+		if fi, err := os.Stat(dir); err == nil && os.SameFile(fi, home) { // by another path, through a link
+			break
+		}
 		for _, p := range []string{filepath.Join(dir, dotDir, ManifestName), filepath.Join(dir, ManifestName)} {
 			switch fi, err := os.Stat(p); {
 			case err == nil && fi.Mode().IsRegular():
 				return dir, p, nil
 			case err == nil:
-				return "", "", fmt.Errorf("%s is not a regular file", p)
+				return "", "", &FileError{Path: w.show(p), Reason: "it is not a regular file"}
 			case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotDir):
 				return "", "", err
 			}
@@ -81,8 +87,20 @@ func (w *World) findRoot() (root, file string, err error) {
 	return "", "", &NoWorkspaceError{Dir: w.Dir, Stop: w.Home}
 }
 
-// Open finds the workspace and reads its manifest and configuration.
+// Open finds the workspace and reads its manifest and configuration. It tells the observer of the manifest's warnings.
 func (w *World) Open() (*Workspace, error) {
+	ws, err := w.open()
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range ws.Manifest.Warnings {
+		w.warn(fmt.Sprintf("%s:%d: %s", w.show(ws.ManifestPath), warning.Pos.Line, warning.Text), warning.Hint)
+	}
+	return ws, nil
+}
+
+// open is Open in silence: for a second look.
+func (w *World) open() (*Workspace, error) {
 	root, file, err := w.findRoot()
 	if err != nil {
 		return nil, err
@@ -94,9 +112,6 @@ func (w *World) Open() (*Workspace, error) {
 	if ws.Manifest, err = manifest.Parse(w.show(file), ws.ManifestData); err != nil {
 		return nil, err
 	}
-	for _, warning := range ws.Manifest.Warnings {
-		w.warn(fmt.Sprintf("%s:%d: %s", w.show(file), warning.Pos.Line, warning.Text), warning.Hint)
-	}
 	if ws.Config, err = w.LoadConfig(root); err != nil {
 		return nil, err
 	}
@@ -104,7 +119,7 @@ func (w *World) Open() (*Workspace, error) {
 }
 
 // LoadConfig merges the workspace's config.yml (root "" for none) and the user's.
-func (w *World) LoadConfig(root string) (*config.Config, error) {
+func (w *World) LoadConfig(root string) (cfg *config.Config, err error) {
 	at := config.Places{Workspace: root, Home: w.Home, OPKGHome: w.OPKGHome}
 	read := func(path string, origin config.Origin) (*config.File, error) {
 		data, err := readUserFile(path)
@@ -116,19 +131,31 @@ func (w *World) LoadConfig(root string) (*config.Config, error) {
 		}
 		return config.Parse(w.show(path), data, origin, at)
 	}
-	user, err := read(w.ConfigFile(), config.User)
-	if err != nil {
-		return nil, err
-	}
-	var mine *config.File
+	var mine, user *config.File
+	shared := false // OPKG_HOME is the workspace's .openpackage: what comes with a repository is never trusted as the user's own
 	if root != "" {
-		if path := filepath.Join(root, dotDir, "config.yml"); path != w.ConfigFile() {
-			if mine, err = read(path, config.Workspace); err != nil {
-				return nil, err
-			}
+		path := filepath.Join(root, dotDir, "config.yml")
+		shared = sameFile(path, w.ConfigFile())
+		if mine, err = read(path, config.Workspace); err != nil {
+			return nil, err
+		}
+	}
+	if !shared {
+		if user, err = read(w.ConfigFile(), config.User); err != nil {
+			return nil, err
 		}
 	}
 	return config.Merge(mine, user)
+}
+
+// sameFile reports whether two paths are one file, or would be.
+func sameFile(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // LockPath is where the workspace's lock stands.
@@ -160,8 +187,8 @@ func (ws *Workspace) Requires() []lock.Require {
 	var out []lock.Require
 	for _, d := range slices.Concat(ws.Manifest.Dependencies, ws.Manifest.DevDependencies) {
 		r := lock.Require{Name: d.Name, Registry: d.Registry, Git: d.Git, Ref: d.Ref, Base: d.Base, Path: d.Path, Dev: d.Dev}
-		if r.Path == "" && r.Git == "" && ws.isNested(d) {
-			r.Path = nestedPath(d)
+		if r.Path == "" && r.Git == "" && r.Registry == "" && ws.hasNested(d.Name) {
+			r.Path = nestedPath(d.Name)
 		}
 		if r.Path != "" {
 			r.Path = path.Clean(r.Path)
@@ -185,17 +212,13 @@ func (ws *Workspace) Overrides() []lock.Override {
 	return out
 }
 
-// isNested reports whether a bare registry dependency is a package of the workspace's own, which
-// is never asked of a registry.
-func (ws *Workspace) isNested(d manifest.Dependency) bool {
-	if d.Registry != "" {
-		return false
-	}
-	fi, err := os.Stat(filepath.Join(ws.Root, filepath.FromSlash(nestedPath(d)), ManifestName))
+// hasNested reports whether name is a package of the workspace's own, which is never asked of a registry.
+func (ws *Workspace) hasNested(name ident.Name) bool {
+	fi, err := os.Stat(filepath.Join(ws.Root, filepath.FromSlash(nestedPath(name)), ManifestName))
 	return err == nil && fi.Mode().IsRegular()
 }
 
-func nestedPath(d manifest.Dependency) string { return dotDir + "/packages/" + string(d.Name) }
+func nestedPath(name ident.Name) string { return dotDir + "/packages/" + string(name) }
 
 // show shortens a path for messages: relative to where the user stands if it is
 // below, else whole.
@@ -206,22 +229,31 @@ func (w *World) show(path string) string {
 	return path
 }
 
-// readUserFile reads a file of the user's, bounded.
+// FileError is a file of the user's that cannot be what it is taken for.
+type FileError struct{ Path, Reason string }
+
+func (e *FileError) Error() string { return e.Path + ": " + e.Reason }
+
+// readUserFile reads a file of the user's, bounded. What is no regular file is not even opened: a pipe would block.
 func readUserFile(path string) ([]byte, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, &FileError{path, "it is not a regular file"}
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
+	data, err := io.ReadAll(io.LimitReader(f, maxUserFile+1))
 	if err != nil {
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
+	if len(data) > maxUserFile {
+		return nil, &FileError{path, fmt.Sprintf("it has more than %d bytes", maxUserFile)}
 	}
-	if fi.Size() > maxUserFile {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", path, fi.Size(), maxUserFile)
-	}
-	return os.ReadFile(path)
+	return data, nil
 }
