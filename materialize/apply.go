@@ -95,7 +95,7 @@ func (t *Target) open(create bool) (*dir, error) {
 		return nil, err
 	}
 	defer up.close()
-	root, _, err = up.make(filepath.Base(t.dir))
+	root, err = up.make(filepath.Base(t.dir))
 	if isNoDir(err) { // a link that appeared meanwhile
 		return openDir(t.dir, t.step)
 	}
@@ -108,6 +108,7 @@ type run struct {
 	root  *dir
 	blobs *dir // the store's directory
 
+	unmasked  atomic.Bool  // a new directory has the right mode without a chmod
 	linking   atomic.Bool  // hard links from the store are possible
 	cloning   atomic.Bool  // clones are
 	budget    atomic.Int64 // what may still be synced one by one
@@ -182,11 +183,14 @@ func (r *run) announce(s *Step) {
 	r.opt.Observer.Emit(event.Event{Kind: event.Placed, Name: s.Want.Name, Version: s.Want.Version})
 }
 
-// nameDir opens the directory that the versions of w stand in, and makes it if it is not there.
-func (r *run) nameDir(w Want) (*dir, error) {
+// nameDir opens the directory that the versions of w stand in, and makes it if that is asked.
+func (r *run) nameDir(w Want, create bool) (*dir, error) {
 	d := r.root
 	for part := range strings.SplitSeq(string(w.Name), "/") {
-		sub, _, err := d.make(part)
+		sub, err := d.sub(part)
+		if create && errors.Is(err, fs.ErrNotExist) {
+			sub, err = d.make(part)
+		}
 		if d != r.root {
 			d.close()
 		}

@@ -46,14 +46,16 @@ func (d *dir) fail(op, name string, err error) error {
 	return &os.PathError{Op: op, Path: d.join(name), Err: err}
 }
 
-// make makes a directory and opens it; made is false when it stood there already. It gets dirMode when it is new.
-func (d *dir) make(name string) (sub *dir, made bool, err error) {
-	err = d.mkdir(name)
-	if made = err == nil; !made && !errors.Is(err, fs.ErrExist) {
-		return nil, false, err
+// make makes a directory, with dirMode, and opens it. One that a neighbour made meanwhile is only opened.
+func (d *dir) make(name string) (*dir, error) {
+	err := d.mkdir(name)
+	made := err == nil
+	if !made && !errors.Is(err, fs.ErrExist) {
+		return nil, err
 	}
-	if sub, err = d.sub(name); err != nil || !made {
-		return sub, made, err
+	sub, err := d.sub(name)
+	if err != nil || !made {
+		return sub, err
 	}
 	fi, err := sub.self()
 	if err == nil && fi.mode.Perm() != dirMode {
@@ -61,9 +63,9 @@ func (d *dir) make(name string) (sub *dir, made bool, err error) {
 	}
 	if err != nil {
 		sub.close()
-		return nil, made, err
+		return nil, err
 	}
-	return sub, made, nil
+	return sub, nil
 }
 
 // removeAll removes what stands under name, and never follows a link. That nothing stands there is no error.

@@ -58,7 +58,7 @@ func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
 // newStage makes an empty staging directory, and opens the directory around it.
 func (r *run) newStage(step *Step) (*dir, *stage, error) {
 	for try := 1; ; try++ {
-		parent, err := r.nameDir(step.Want)
+		parent, err := r.nameDir(step.Want, true)
 		if err == nil {
 			var name string
 			if name, err = r.newTemp(parent); err == nil {
@@ -109,11 +109,18 @@ func (b *builder) enter(name string, make bool) error {
 		return err
 	}
 	b.path, b.names = append(b.path, d), append(b.names, name)
-	fi, err := d.self()
-	if err == nil && keepsModes && fi.mode.Perm() != dirMode {
-		err = d.chmod(dirMode)
+	if b.unmasked.Load() {
+		return nil
 	}
-	return err
+	fi, err := d.self()
+	if err != nil {
+		return err
+	}
+	if fi.mode.Perm() == dirMode {
+		b.unmasked.Store(true)
+		return nil
+	}
+	return d.chmod(dirMode)
 }
 
 // leaveTo goes up until n directories are held. What is left is complete: it is synced and gets its time.

@@ -9,7 +9,7 @@ import (
 
 // swap renames a stage to its version, and removes what stood there.
 func (r *run) swap(ctx context.Context, s *stage) error {
-	parent, err := r.nameDir(s.step.Want)
+	parent, err := r.nameDir(s.step.Want, false)
 	if err != nil {
 		return fmt.Errorf("place %s: %w", s.step.Dir, err)
 	}
@@ -101,7 +101,7 @@ func (r *run) exchange(parent *dir, s *stage, version string) error {
 
 // discard removes what stands under a stage's name.
 func (r *run) discard(s *stage) {
-	parent, err := r.nameDir(s.step.Want)
+	parent, err := r.nameDir(s.step.Want, false)
 	if err != nil {
 		r.leftovers.Store(true)
 		return
@@ -162,7 +162,7 @@ func (t *Target) Remove(ctx context.Context, w Want) (removed bool, err error) {
 
 // takeAway renames a version out of sight, and then removes it.
 func (r *run) takeAway(w Want) error {
-	parent, err := r.nameDir(w)
+	parent, err := r.nameDir(w, false)
 	if err != nil {
 		return err
 	}
