@@ -43,9 +43,7 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 		return nil, err
 	}
 	defer root.close()
-	if err := t.adopt(p, adopts, res); err != nil {
-		return nil, err
-	}
+	t.adopt(p, adopts, res)
 	if len(work) == 0 {
 		t.tidy(root)
 		return res, nil
@@ -62,17 +60,14 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 	return res, nil
 }
 
-// adopt notes what stood there already as opkg's.
-func (t *Target) adopt(p *Plan, n int, res *Result) error {
+// adopt notes what stood there already as opkg's. Where that cannot be written, the next run finds it again.
+func (t *Target) adopt(p *Plan, n int, res *Result) {
 	for i := 0; i < len(p.Steps) && res.Adopted < n; i++ {
 		if s := &p.Steps[i]; s.Action == Adopt {
-			if err := t.store.SetPlaced(s.Want.Name, s.Want.Version, s.Want.Tree); err != nil {
-				return err
-			}
+			t.warn("it cannot be noted that "+s.Dir+" is in use", t.store.SetPlaced(s.Want.Name, s.Want.Version, s.Want.Tree))
 			res.Adopted++
 		}
 	}
-	return nil
 }
 
 // open opens the target, and makes it if that is asked.

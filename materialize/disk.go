@@ -74,17 +74,18 @@ func (d *dir) removeAll(name string) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if fi, serr := d.stat(name); serr != nil || !fi.mode.IsDir() {
+	fi, serr := d.stat(name)
+	if serr != nil || !fi.mode.IsDir() {
 		return err
+	}
+	if fi.mode&0o700 != 0o700 {
+		_ = d.openUp(name) // or what it holds cannot be removed
 	}
 	sub, err := d.sub(name)
 	if err != nil {
 		return err
 	}
 	defer sub.close()
-	if fi, err := sub.self(); err == nil && fi.mode&0o300 != 0o300 {
-		_ = sub.chmod(0o700) // or what it holds cannot be removed
-	}
 	names, err := sub.names()
 	if err != nil {
 		return err

@@ -83,6 +83,8 @@ func (d *dir) names() ([]string, error) {
 
 func (d *dir) chmod(fs.FileMode) error { return nil }
 
+func (d *dir) openUp(name string) error { return nil }
+
 // setTime gives what stands under name the fixed time.
 func (d *dir) setTime(name string) error {
 	if err := d.step.before("chtimes", d, name); err != nil {

@@ -119,6 +119,14 @@ func (d *dir) chmod(mode fs.FileMode) error {
 	return d.fail("chmod", ".", unix.Fchmod(d.fd, uint32(mode)))
 }
 
+// openUp lets the owner into the directory called name. Where the system can only do so through a link, it is left alone.
+func (d *dir) openUp(name string) error {
+	if err := d.step.before("chmod", d, name); err != nil {
+		return err
+	}
+	return d.fail("chmod", name, unix.Fchmodat(d.fd, name, 0o700, unix.AT_SYMLINK_NOFOLLOW))
+}
+
 // setTime gives what stands under name the fixed time.
 func (d *dir) setTime(name string) error {
 	if err := d.step.before("chtimes", d, name); err != nil {

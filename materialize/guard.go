@@ -116,15 +116,16 @@ func (t *Target) tidy(root *dir) {
 
 // sweep removes all staging directories of the target, and empties the file if none is left. The caller is alone.
 func (t *Target) sweep(g *guard) {
-	if err := g.root.sweep(); err != nil {
-		t.warn(err)
+	if err := g.root.sweep(1); err != nil {
+		t.warn("an older run left something that cannot be removed", err)
 		return
 	}
 	g.empty()
 }
 
-// sweep removes all staging directories. The caller is alone.
-func (d *dir) sweep() error {
+// sweep removes the staging directories in d and, depth levels below it, in the directories of packages. A scope is one level
+// more. The caller is alone.
+func (d *dir) sweep(depth int) error {
 	names, err := d.names()
 	if err != nil {
 		return err
@@ -136,14 +137,18 @@ func (d *dir) sweep() error {
 			}
 			continue
 		}
-		if strings.HasPrefix(name, ".") || !d.mayHoldTemp(name) {
+		if depth == 0 {
 			continue
 		}
 		sub, err := d.sub(name)
 		if err != nil {
 			continue // a link, a file, or gone
 		}
-		err = sub.sweep()
+		below := depth - 1
+		if strings.HasPrefix(name, "@") {
+			below = depth
+		}
+		err = sub.sweep(below)
 		sub.close()
 		if err != nil {
 			return err
@@ -152,14 +157,8 @@ func (d *dir) sweep() error {
 	return nil
 }
 
-// mayHoldTemp is false for what stands beside staging directories: versions begin with a digit, names and scopes
-// never do.
-func (d *dir) mayHoldTemp(name string) bool {
-	return name[0] == '@' || name[0] == '_' || 'a' <= name[0] && name[0] <= 'z'
-}
-
-func (t *Target) warn(err error) {
+func (t *Target) warn(text string, err error) {
 	if err != nil {
-		t.opt.Observer.Emit(event.Event{Kind: event.Warning, Text: "could not remove what is left of an older run: " + err.Error()})
+		t.opt.Observer.Emit(event.Event{Kind: event.Warning, Text: text + ": " + err.Error()})
 	}
 }

@@ -64,6 +64,8 @@ func (t *Target) versionAt(root *dir, w Want) (*dir, sight, error) {
 			d = sub
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, sight{}, nil
+		case part == version && errors.Is(err, fs.ErrPermission):
+			return nil, sight{there: true, isDir: true, replaceable: true, reason: "it cannot be read"}, nil
 		case isNoDir(err):
 			return nil, sight{there: true, replaceable: part == version, reason: part + " is a symbolic link or a file, not a directory"}, nil
 		default:
@@ -143,6 +145,9 @@ func (g *glance) directory(folder string) error {
 	case errors.Is(err, fs.ErrNotExist) || isNoDir(err):
 		g.betray("%s is missing", name)
 		return nil
+	case errors.Is(err, fs.ErrPermission):
+		g.betray("%s cannot be read", name)
+		return nil
 	case err != nil:
 		return err
 	case !fi.mode.IsDir():
@@ -165,6 +170,9 @@ func (g *glance) file(e *cas.Entry) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || isNoDir(err):
 		g.betray("%s is missing", e.Path)
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		g.betray("%s cannot be read", e.Path)
 		return nil
 	case err != nil:
 		return err

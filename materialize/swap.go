@@ -119,7 +119,7 @@ func (r *run) discardIn(parent *dir, s *stage) {
 func (r *run) remove(parent *dir, name string) {
 	if err := parent.removeAll(name); err != nil {
 		r.leftovers.Store(true)
-		r.warn(err)
+		r.warn("an older version cannot be removed", err)
 	}
 }
 
