@@ -29,7 +29,7 @@ func initCmd(a *app) *cobra.Command {
 				a.printJSON(map[string]string{"manifest": path})
 				return nil
 			}
-			a.note("made %s", a.home(path))
+			a.note("made %s", a.near(path))
 			return nil
 		},
 	}
@@ -104,14 +104,14 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 		return nil
 	}
 	for _, d := range res.Added {
-		a.note("%s: %s %s", a.home(res.Manifest), d.Name, d.Range)
+		a.note("%s: %s %s", a.near(res.Manifest), d.Name, d.Range)
 	}
 	if res.Lock != nil {
 		a.renderChanges(res.Lock)
 	}
 	switch {
 	case err != nil && res.Written:
-		a.note("%s and %s are written; nothing is installed yet", a.home(res.Manifest), ops.LockName)
+		a.note("%s and %s are written; nothing is installed yet", a.near(res.Manifest), ops.LockName)
 	case err == nil && res.Sync != nil:
 		a.renderSync(res.Sync, opt.Sync)
 	}

@@ -125,6 +125,16 @@ func (a *app) home(path string) string {
 	return path
 }
 
+// near shortens a path below the current directory, or else as home does.
+func (a *app) near(path string) string {
+	if cwd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(cwd, path); err == nil && filepath.IsLocal(rel) {
+			return rel
+		}
+	}
+	return a.home(path)
+}
+
 // terminal reports whether w is a terminal, and its width in columns.
 func terminal(w io.Writer) (width int, ok bool) {
 	if o, isOutput := w.(*output); isOutput {

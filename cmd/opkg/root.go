@@ -64,6 +64,17 @@ brings exactly those bytes to a machine.`,
 		initCmd(a), addCmd(a), removeCmd(a), installCmd(a), lockCmd(a), syncCmd(a), listCmd(a), treeCmd(a), whyCmd(a),
 		registryCmd(a), loginCmd(a), logoutCmd(a), configCmd(a), exitStatusTopic(),
 	)
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() { // cobra's own answers an unknown topic with status 0
+		if c.Name() == "help" {
+			c.Args = func(_ *cobra.Command, topic []string) error {
+				if found, rest, err := root.Find(topic); err != nil || found == root && len(topic) > 0 || len(rest) > 0 && len(topic) > 0 {
+					return unknownCommand(root, topic[0])
+				}
+				return nil
+			}
+		}
+	}
 	return root
 }
 

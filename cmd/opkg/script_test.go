@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/badserver"
 	"github.com/openpackage/opkg/internal/ops"
 )
 
@@ -40,15 +41,16 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setupScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"registry": cmdRegistry,
-			"publish":  cmdPublish,
-			"corrupt":  cmdCorrupt,
-			"fault":    cmdFault,
-			"samefile": cmdSameFile,
-			"status":   cmdStatus,
-			"sed":      cmdSed,
-			"snapshot": cmdSnapshot,
-			"requests": cmdRequests,
+			"registry":  cmdRegistry,
+			"publish":   cmdPublish,
+			"corrupt":   cmdCorrupt,
+			"fault":     cmdFault,
+			"samefile":  cmdSameFile,
+			"status":    cmdStatus,
+			"sed":       cmdSed,
+			"snapshot":  cmdSnapshot,
+			"requests":  cmdRequests,
+			"badserver": cmdBadServer,
 		},
 	})
 }
@@ -78,6 +80,7 @@ func servers(ts *testscript.TestScript) map[string]*server {
 
 // server is one registry over HTTP, with faults to order and a log of requests.
 type server struct {
+	bad  *badserver.Server // set alone, for the one that misbehaves
 	http *httptest.Server
 	dir  string
 
@@ -184,6 +187,45 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdBadServer: badserver start | reset | log COUNT REGEXP. Start sets $BAD_A, $BAD_B and $BAD_C to the base URLs of its origins, and
+// writes ca.pem. Log asserts how many requests match, one a line: "ORIGIN PATH auth=… range=… match=…".
+func cmdBadServer(ts *testscript.TestScript, neg bool, args []string) {
+	switch {
+	case !neg && len(args) == 1 && args[0] == "start":
+		files := func(text string) []archive.File {
+			return []archive.File{{Path: "openpackage.yml", Data: []byte("name: demo\nversion: 1.0.0\n")}, {Path: "rules/a.md", Data: []byte(text)}}
+		}
+		good, err := packed(files(strings.Repeat("good\n", 100)))
+		ts.Check(err)
+		evil, err := packed(files(strings.Repeat("evil\n", 100)))
+		ts.Check(err)
+		s := badserver.Start(badserver.Options{Good: good, Evil: evil, Pause: time.Millisecond})
+		ts.Defer(s.Close)
+		servers(ts)["badserver"] = &server{bad: s}
+		for name, url := range map[string]string{"A": s.A, "B": s.B, "C": s.C} {
+			ts.Setenv("BAD_"+name, url)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), s.CertPEM, 0o644))
+	case !neg && len(args) == 1 && args[0] == "reset":
+		servers(ts)["badserver"].bad.Reset()
+	case !neg && len(args) == 3 && args[0] == "log":
+		var lines []string
+		n, re := 0, regexp.MustCompile(args[2])
+		for _, r := range servers(ts)["badserver"].bad.Log() {
+			line := fmt.Sprintf("%s %s auth=%q range=%q match=%q", r.Origin, r.Path, r.Authorization, r.Range, r.IfNoneMatch)
+			lines = append(lines, line)
+			if re.MatchString(line) {
+				n++
+			}
+		}
+		if strconv.Itoa(n) != args[1] {
+			ts.Fatalf("%d requests match %s, want %s; all:\n%s", n, args[2], args[1], strings.Join(lines, "\n"))
+		}
+	default:
+		ts.Fatalf("usage: badserver start | reset | log COUNT REGEXP")
+	}
+}
+
 // cmdRequests: requests DIR COUNT REGEXP asserts how many logged requests match, and forgets the log.
 func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
@@ -228,8 +270,8 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdPublish: publish DIR NAME@VERSION [DEP@RANGE]... packs a small package into the registry in DIR and indexes it.
 func cmdPublish(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: publish DIR NAME@VERSION [DEP@RANGE]...")
+	if len(args) < 2 {
+		ts.Fatalf("usage: publish DIR NAME@VERSION [DEP@RANGE | DEP=git:URL]...")
 	}
 	dir := ts.MkAbs(args[0])
 	name, version := cutLast(args[1], "@")
@@ -239,6 +281,10 @@ func cmdPublish(ts *testscript.TestScript, neg bool, args []string) {
 		m.WriteString("dependencies:\n")
 	}
 	for _, d := range args[2:] {
+		if dep, url, ok := strings.Cut(d, "=git:"); ok {
+			fmt.Fprintf(&m, "- name: %q\n  git: %q\n", dep, url)
+			continue
+		}
 		dep, rng := cutLast(d, "@")
 		fmt.Fprintf(&m, "- name: %q\n  version: %q\n", dep, rng)
 	}
@@ -253,8 +299,12 @@ func cmdPublish(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(filepath.Dir(path), 0o755))
 	ts.Check(os.WriteFile(path, tgz, 0o644))
 	w := &ops.World{Dir: dir}
-	_, err = w.IndexRegistry(context.Background(), dir)
-	ts.Check(err)
+	if _, err = w.IndexRegistry(context.Background(), dir); neg == (err == nil) {
+		ts.Fatalf("publish %s: %v", args[1], err)
+	}
+	if err != nil {
+		ts.Logf("%v", err)
+	}
 }
 
 // packed is an archive of files whose Data is set.

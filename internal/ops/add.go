@@ -68,6 +68,8 @@ type AddOptions struct {
 	NoLock bool // edit the manifest alone
 	NoSync bool // edit and lock
 	Sync   SyncOptions
+
+	removes bool // what stands in the way may be what is removed
 }
 
 // Added is one requirement as it was written.
@@ -142,6 +144,9 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 		return nil, nil, err
 	}
 	res := &AddResult{Manifest: ws.ManifestPath}
+	if err := ws.refuseGit(); err != nil && !opt.NoLock && !opt.removes {
+		return nil, nil, err // before anything is asked
+	}
 	edited, err := change(ws, res)
 	if err != nil {
 		return nil, nil, err
@@ -247,6 +252,7 @@ func pickNewest(releases []registry.Release) *registry.Release {
 
 // Remove takes names out of the manifest, solves, and syncs. All or nothing, like Add.
 func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) (*AddResult, error) {
+	opt.removes = true
 	return w.edit(ctx, opt, func(ws *Workspace, _ *AddResult) ([]byte, error) {
 		file := w.show(ws.ManifestPath)
 		edited, missing, err := manifest.Remove(file, ws.ManifestData, names...)

@@ -46,8 +46,8 @@ func (w *World) IndexRegistry(ctx context.Context, dir string) (*IndexResult, er
 	for i, name := range names {
 		g.Go(func() error {
 			ix, old, err := indexOne(gctx, dir, name)
-			if err != nil {
-				return err
+			if err != nil || old == nil && len(ix.Releases) == 0 {
+				return err // an empty directory is no package: an index would claim its name
 			}
 			jobs[i], counts[i] = job{old: old, fresh: ix.Format()}, len(ix.Releases)
 			return nil
@@ -151,6 +151,11 @@ func indexOne(ctx context.Context, dir string, name ident.Name) (*registry.Index
 		v, err := ident.ParseVersion(stem)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: the file name must be VERSION.tgz: %w", path, err)
+		}
+		for _, r := range ix.Releases {
+			if r.Version.Compare(v) == 0 {
+				return nil, nil, fmt.Errorf("%s: versions %s and %s differ in build metadata alone, which does not distinguish two versions of a registry", path, r.Version, v)
+			}
 		}
 		r, err := describeArchive(ctx, path, name, v)
 		if err != nil {

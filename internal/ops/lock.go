@@ -143,8 +143,7 @@ func describeChange(c lock.Change) string {
 // resolve solves and turns the solution into a lock. An index may be used for a while without asking again: where that gives no
 // solution, the newest ones have the last word.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
-	file := ws.world.show(ws.ManifestPath)
-	if err := refuseGit(file, slices.Concat(ws.Manifest.Dependencies, ws.Manifest.DevDependencies)); err != nil {
+	if err := ws.refuseGit(); err != nil {
 		return nil, solver.Stats{}, err
 	}
 	refresh := opt.Upgrade || len(opt.Names) > 0

@@ -24,7 +24,9 @@ func (w *World) LoginTarget(registry string) (origin.Origin, error) {
 		if !ok {
 			return "", unknownAlias(cfg, registry)
 		}
-		text = reg.Source.URL()
+		if text = ""; reg.Source.Kind() == ident.StaticHTTP {
+			text = reg.Source.URL()
+		}
 	}
 	o, err := origin.Parse(text)
 	if err != nil {

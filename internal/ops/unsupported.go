@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/openpackage/opkg/manifest"
 )
@@ -19,6 +20,11 @@ func (e *GitError) Error() string {
 // Hint says what to do.
 func (e *GitError) Hint() string {
 	return "ask for it from an https: or file: registry, or clone it into the workspace and name the directory with base:"
+}
+
+// refuseGit finds the first git dependency of the workspace.
+func (ws *Workspace) refuseGit() error {
+	return refuseGit(ws.world.show(ws.ManifestPath), slices.Concat(ws.Manifest.Dependencies, ws.Manifest.DevDependencies))
 }
 
 // refuseGit finds the first git dependency of a list; file is the name of the manifest in messages.
