@@ -63,6 +63,15 @@ func (d *disk) hashes(name string, id ident.BlobID, size int64) (bool, error) {
 		return false, err
 	}
 	f, err := d.root.Open(name)
+	if errors.Is(err, fs.ErrPermission) { // somebody took the right to read away: give it back, and look
+		if err := d.do("chmod", name); err != nil {
+			return false, err
+		}
+		if err := d.root.Chmod(name, blobMode); err != nil {
+			return false, err
+		}
+		f, err = d.root.Open(name)
+	}
 	if err != nil {
 		return false, err
 	}

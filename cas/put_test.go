@@ -336,29 +336,31 @@ func refolder(t *testing.T, s *Store, name string) {
 }
 
 func TestCheckBlobKeepsGoodBytes(t *testing.T) {
-	s := newStore(t)
-	tgz := demo("1.0.0", nil).tgz(t)
-	a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
-	name := anyBlob(t, s, a)
-	before, err := os.Stat(at(s, name))
-	if err != nil {
-		t.Fatal(err)
+	for _, mode := range []os.FileMode{0o644, 0} {
+		s := newStore(t)
+		tgz := demo("1.0.0", nil).tgz(t)
+		a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
+		name := anyBlob(t, s, a)
+		before, err := os.Stat(at(s, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		if err := os.Chtimes(at(s, name), now, now); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(at(s, name), mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := s.Artifact(a.SHA256); !ok || err != nil {
+			t.Errorf("bytes that are right are refused: %v", err)
+		}
+		after, err := os.Stat(at(s, name))
+		if err != nil || !os.SameFile(before, after) || after.Mode() != blobMode {
+			t.Errorf("the blob was replaced, or its mode is %v: %v", after.Mode(), err)
+		}
+		checkWhole(t, s)
 	}
-	now := time.Now()
-	if err := os.Chtimes(at(s, name), now, now); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(at(s, name), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok, err := s.Artifact(a.SHA256); !ok || err != nil {
-		t.Errorf("bytes that are right are refused: %v", err)
-	}
-	after, err := os.Stat(at(s, name))
-	if err != nil || !os.SameFile(before, after) {
-		t.Errorf("the blob was replaced: %v", err)
-	}
-	checkWhole(t, s)
 }
 
 func TestHostileArchivesLeaveNothing(t *testing.T) {
