@@ -188,7 +188,7 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdBadServer: badserver start | reset | log COUNT REGEXP. Start sets $BAD_A, $BAD_B and $BAD_C to the base URLs of its origins, and
-// writes ca.pem. Log asserts how many requests match, one a line: "ORIGIN PATH auth=… range=… match=…".
+// writes ca.pem. Log asserts how many requests match, one a line: "ORIGIN PATH auth=… key=… range=… match=…".
 func cmdBadServer(ts *testscript.TestScript, neg bool, args []string) {
 	switch {
 	case !neg && len(args) == 1 && args[0] == "start":
@@ -212,7 +212,7 @@ func cmdBadServer(ts *testscript.TestScript, neg bool, args []string) {
 		var lines []string
 		n, re := 0, regexp.MustCompile(args[2])
 		for _, r := range servers(ts)["badserver"].bad.Log() {
-			line := fmt.Sprintf("%s %s auth=%q range=%q match=%q", r.Origin, r.Path, r.Authorization, r.Range, r.IfNoneMatch)
+			line := fmt.Sprintf("%s %s auth=%q key=%q range=%q match=%q", r.Origin, r.Path, r.Authorization, r.APIKey, r.Range, r.IfNoneMatch)
 			lines = append(lines, line)
 			if re.MatchString(line) {
 				n++
