@@ -51,7 +51,7 @@ func (w *World) guard(ctx context.Context, root string) (release func(), err err
 		case <-time.After(wait):
 		}
 		if wait == guardPatience {
-			w.Observer.Emit(event.Event{Kind: event.Waiting, Text: "another opkg is at work in " + w.show(root)})
+			w.Observer.Emit(event.Event{Kind: event.Waiting, Text: "another opkg is at work in " + root})
 		}
 	}
 	close(gaveUp)
