@@ -94,6 +94,7 @@ type server struct {
 // fault is what happens to the n-th request for an archive (counting from 1), or to all for n == 0.
 type fault struct {
 	n    int
+	path string // with this prefix, whatever n says
 	mode string
 }
 
@@ -105,6 +106,12 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	mode := ""
 	for _, f := range s.faults {
+		if f.path != "" {
+			if strings.HasPrefix(r.URL.Path, f.path) && archive {
+				mode = f.mode
+			}
+			continue
+		}
 		if archive && (f.n == 0 || f.n == s.seen) || !archive && f.n == -1 {
 			mode = f.mode
 		}
@@ -138,6 +145,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case "slow":
 		time.Sleep(50 * time.Millisecond)
+	case "late403":
+		time.Sleep(300 * time.Millisecond)
+		http.Error(rec, "ordered by the script", http.StatusForbidden)
+		return
 	}
 	path := filepath.Join(s.dir, filepath.FromSlash(r.URL.Path))
 	data, err := os.ReadFile(path)
@@ -246,7 +257,7 @@ func cmdRequests(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdFault: fault DIR N|all|index MODE orders a fault for the n-th request for an archive, or none: fault DIR none.
+// cmdFault: fault DIR N|all|index|/PATH MODE orders a fault for the n-th request for an archive, or none: fault DIR none.
 func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	s := servers(ts)[args[0]]
 	s.mu.Lock()
@@ -261,6 +272,10 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	case "index":
 		f.n = -1
 	default:
+		if strings.HasPrefix(args[1], "/") {
+			f.path = args[1]
+			break
+		}
 		n, err := strconv.Atoi(args[1])
 		ts.Check(err)
 		f.n = s.seen + n

@@ -11,11 +11,13 @@ import (
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/internal/atomicfile"
 	"github.com/openpackage/opkg/internal/event"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/materialize"
+	"github.com/openpackage/opkg/registry"
 	"github.com/openpackage/opkg/sources"
 )
 
@@ -257,11 +259,25 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 			return err
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err := g.Wait()
+	switch {
+	case err == nil:
+		return store.Flush(ctx)
+	case isLie(err): // whoever sent one wrong thing may have sent others: store and registry stay as they were
 		store.Discard()
 		return err
 	}
-	return store.Flush(ctx)
+	// An outage, or a user who lost patience: what came whole need not come again.
+	return errors.Join(err, store.Flush(context.WithoutCancel(ctx)))
+}
+
+// isLie reports whether a run failed over an answer that was wrong, rather than for want of one.
+func isLie(err error) bool {
+	var mismatch *ident.MismatchError
+	var unsafe *archive.UnsafeError
+	var notAllowed *sources.NotAllowedError
+	var malformed *registry.Error
+	return errors.As(err, &mismatch) || errors.As(err, &unsafe) || errors.As(err, &notAllowed) || errors.As(err, &malformed)
 }
 
 // protectNeighbours refuses to replace a version directory that the lock of another workspace of this machine wants
