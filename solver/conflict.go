@@ -7,7 +7,6 @@ type conflictSet struct {
 	at    []int32  // by package: the satisfying step, or notIn
 	pkgs  []int32  // packages that are in it, or were
 	count []int32  // by level: how many packages were satisfied there
-	tmp   []uint64
 	lits  []term
 }
 

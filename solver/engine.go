@@ -82,13 +82,12 @@ type watchedTerm struct {
 
 // clause is one incompatibility. The first two terms are watched.
 type clause struct {
-	at, n    int32 // lits[at:at+n]
-	logAt    int32 // antecedents, where the engine keeps them
-	logN     int32
-	glue     int32 // decision levels it joined when it was learned
-	kind     clauseKind
-	dead     bool // out of use; still a reason for what it derived
-	activity float32
+	at, n int32 // lits[at:at+n]
+	logAt int32 // antecedents, where the engine keeps them
+	logN  int32
+	glue  int32 // decision levels it joined when it was learned
+	kind  clauseKind
+	dead  bool // out of use; still a reason for what it derived
 }
 
 type clauseKind uint8
@@ -209,15 +208,6 @@ func (e *engine) exclude(t term, reason int32) {
 	d := e.push(p, reason)
 	for i, x := range e.set(t) {
 		d[i] &^= x
-	}
-	e.narrowed(p, d)
-}
-
-// restrict leaves p only the states of s, as something taken for granted.
-func (e *engine) restrict(p int32, s []uint64) {
-	d := e.push(p, noReason)
-	for i, x := range s {
-		d[i] &= x
 	}
 	e.narrowed(p, d)
 }

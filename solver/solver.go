@@ -3,6 +3,7 @@ package solver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -63,10 +64,22 @@ type Stats struct {
 	VersionsAsked, RequirementsAsked int
 }
 
-// NoSolutionError holds the derivation of why there is no solution.
-type NoSolutionError struct{}
+// NoSolutionError says which requirements clash.
+type NoSolutionError struct {
+	Clashes []string // one a line, sorted
+}
 
-func (e *NoSolutionError) Error() string { return "no solution" }
+// maxClashes is how many clashes a message shows.
+const maxClashes = 20
+
+func (e *NoSolutionError) Error() string {
+	shown := e.Clashes[:min(len(e.Clashes), maxClashes)]
+	text := "no set of versions satisfies all requirements:\n" + strings.Join(shown, "\n")
+	if more := len(e.Clashes) - len(shown); more > 0 {
+		text += fmt.Sprintf("\nand %d more", more)
+	}
+	return text
+}
 
 // Solve finds one version for each package that is needed.
 func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solution, error) {
@@ -82,7 +95,7 @@ func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solutio
 		return nil, r.stopped(err)
 	}
 	if !ok {
-		return nil, &NoSolutionError{}
+		return nil, &NoSolutionError{Clashes: r.clashes()}
 	}
 	return r.solution(), nil
 }
