@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/openpackage/opkg/ident"
@@ -40,8 +42,17 @@ func addCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add [ALIAS/]NAME[@RANGE]...",
 		Short: "add packages to openpackage.yml, lock and sync",
-		Args:  args(1, -1, "at least one package"),
+		Long: `Add writes packages into openpackage.yml, solves, writes opkg.lock and syncs. It is all or nothing: where
+the requirements have no solution, both files stay as they were.
+
+    opkg add my-pkg                 the newest stable version and its compatible successors: ^X.Y.Z
+    opkg add my-pkg@1.2.3           this version alone
+    opkg add myorg/my-pkg           from the registry configured as myorg
+    opkg add --path ../team-rules   the package in that directory, as it stands`,
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := checkAdd(cmd, given, opt); err != nil {
+				return err
+			}
 			return a.add(cmd, given, opt)
 		},
 	}
@@ -49,9 +60,23 @@ func addCmd(a *app) *cobra.Command {
 	return cmd
 }
 
+// checkAdd refuses arguments that do not go together.
+func checkAdd(cmd *cobra.Command, given []string, opt ops.AddOptions) error {
+	switch {
+	case opt.Path != "" && len(given) > 1:
+		return usagef("--path adds one package, not %s", count(len(given), "package"))
+	case opt.Path != "" && len(given) == 1 && strings.Contains(strings.TrimPrefix(given[0], "@"), "@"):
+		return usagef("--path takes the package as it stands in the directory: leave out the range of %q", given[0])
+	case opt.Path == "" && len(given) == 0:
+		return args(1, -1, "at least one package")(cmd, given)
+	}
+	return nil
+}
+
 func addFlags(cmd *cobra.Command, opt *ops.AddOptions) {
 	f := cmd.Flags()
 	f.BoolVar(&opt.Dev, "dev", false, "add to dev-dependencies")
+	f.StringVar(&opt.Path, "path", "", "add the package in `DIR`: it is used as it stands there, and never stored")
 	f.BoolVar(&opt.NoSync, "no-sync", false, "edit openpackage.yml and opkg.lock; install nothing")
 	f.BoolVar(&opt.NoLock, "no-lock", false, "edit openpackage.yml alone")
 }
@@ -158,7 +183,10 @@ func installCmd(a *app) *cobra.Command {
 
 adds my-pkg 1.0.0 from the registry configured as myorg.`,
 		RunE: func(cmd *cobra.Command, given []string) error {
-			if len(given) > 0 {
+			if len(given) > 0 || opt.Path != "" {
+				if err := checkAdd(cmd, given, opt); err != nil {
+					return err
+				}
 				if opt.Sync.Locked || opt.Sync.Frozen {
 					return usagef("--locked and --frozen go without a package to add: adding one changes the lock")
 				}

@@ -61,7 +61,7 @@ brings exactly those bytes to a machine.`,
 		return usagef("--color is %q, not auto, always or never", a.color)
 	}
 	root.AddCommand(
-		initCmd(a), addCmd(a), removeCmd(a), installCmd(a), lockCmd(a), syncCmd(a), listCmd(a), treeCmd(a), whyCmd(a),
+		initCmd(a), addCmd(a), removeCmd(a), installCmd(a), lockCmd(a), syncCmd(a), upgradeCmd(a), outdatedCmd(a), listCmd(a), treeCmd(a), whyCmd(a), pathCmd(a),
 		registryCmd(a), loginCmd(a), logoutCmd(a), configCmd(a), exitStatusTopic(),
 	)
 	root.InitDefaultHelpCmd()

@@ -2,8 +2,12 @@ package ops
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"github.com/openpackage/opkg/ident"
@@ -65,11 +69,13 @@ func ParseSpec(s string) (Spec, error) {
 // AddOptions say how Add goes about it.
 type AddOptions struct {
 	Dev    bool
-	NoLock bool // edit the manifest alone
-	NoSync bool // edit and lock
+	Path   string // a directory that holds the one package to add; relative to World.Dir, or absolute
+	NoLock bool   // edit the manifest alone
+	NoSync bool   // edit and lock
 	Sync   SyncOptions
 
-	removes bool // what stands in the way may be what is removed
+	relock  LockOptions // what to forget of the lock
+	removes bool        // what stands in the way may be what is removed
 }
 
 // Added is one requirement as it was written.
@@ -98,6 +104,15 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 			}
 		}
 		var deps []manifest.Dependency
+		if opt.Path != "" {
+			d, err := ws.localDependency(opt.Path, specs)
+			if err != nil {
+				return nil, err
+			}
+			d.Dev = opt.Dev
+			deps, specs = append(deps, d), nil
+			res.Added = append(res.Added, Added{Name: d.Name, Range: cmp.Or(d.Path, nestedPath(d.Name))})
+		}
 		for _, s := range specs {
 			d := manifest.Dependency{Name: s.Name, Range: s.Range, HasRange: s.HasRange, Registry: s.Alias, Dev: opt.Dev}
 			if !s.HasRange && (s.Alias != "" || !ws.hasNested(s.Name)) {
@@ -112,6 +127,52 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 		}
 		return manifest.Add(w.show(ws.ManifestPath), ws.ManifestData, deps...)
 	})
+}
+
+// localDependency is the requirement for the package in dir, which bears the name of the one spec, if there is one.
+func (ws *Workspace) localDependency(dir string, specs []Spec) (manifest.Dependency, error) {
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(ws.world.Dir, dir)
+	}
+	file := filepath.Join(dir, ManifestName)
+	data, err := readUserFile(file)
+	if err != nil {
+		return manifest.Dependency{}, &FileError{Path: ws.world.show(dir), Reason: "it holds no package: " + reason(err)}
+	}
+	m, err := manifest.ParsePackage(ws.world.show(file), data)
+	if err != nil {
+		return manifest.Dependency{}, err
+	}
+	if len(specs) == 1 && specs[0].Name != m.Name {
+		return manifest.Dependency{}, &FileError{Path: ws.world.show(file), Reason: fmt.Sprintf("it names itself %s, not %s", m.Name, specs[0].Name)}
+	}
+	rel, err := filepath.Rel(ws.Root, dir)
+	if err != nil {
+		return manifest.Dependency{}, &FileError{Path: dir, Reason: "it is on another volume than the workspace"}
+	}
+	rel = filepath.ToSlash(rel)
+	d := manifest.Dependency{Name: m.Name, Path: rel}
+	switch {
+	case rel == ".":
+		return d, &FileError{Path: ws.world.show(dir), Reason: "it is the workspace itself"}
+	case rel == nestedPath(m.Name):
+		d.Path = "" // found by its name
+	case !strings.HasPrefix(rel, "../"):
+		d.Path = "./" + rel
+	}
+	return d, nil
+}
+
+// reason is an error of a file without the path, which the message names already.
+func reason(err error) string {
+	var at *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no " + ManifestName
+	case errors.As(err, &at):
+		return at.Err.Error()
+	}
+	return err.Error()
 }
 
 // edit lets change rewrite the manifest, solves, writes both files, and syncs. Nobody else edits them meanwhile.
@@ -157,7 +218,8 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 		return nil, nil, err
 	}
 	if !opt.NoLock {
-		if res.Lock, err = next.lock(ctx, LockOptions{DryRun: true}); err != nil {
+		opt.relock.DryRun = true
+		if res.Lock, err = next.lock(ctx, opt.relock); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -210,23 +272,32 @@ func (e *EditedError) Hint() string { return "run the command again" }
 // newest is the range that add writes for a bare name: a caret before the newest stable
 // version, or before the newest prerelease where there is nothing else.
 func (ws *Workspace) newest(ctx context.Context, s Spec) (ident.Range, error) {
+	v, err := ws.newestVersion(ctx, s)
+	if err != nil {
+		return ident.Range{}, err
+	}
+	return ident.ParseRange(ident.Caret(v))
+}
+
+// newestVersion is the newest stable version that is not yanked, or the newest prerelease where there is nothing else.
+func (ws *Workspace) newestVersion(ctx context.Context, s Spec) (ident.Version, error) {
 	pins := pinsOf(ws.Requires()) // a registry key that stands already holds for a bare name too
 	if s.Alias != "" {
 		pins[s.Name] = s.Alias
 	}
 	router, err := ws.routerWith(pins, true)
 	if err != nil {
-		return ident.Range{}, err
+		return ident.Version{}, err
 	}
 	a, err := router.Owner(ctx, s.Name)
 	if err != nil {
-		return ident.Range{}, err
+		return ident.Version{}, err
 	}
 	best := pickNewest(a.Index.Releases)
 	if best == nil {
-		return ident.Range{}, fmt.Errorf("%s: %s has no version that is not yanked", s.Name, a.Source.ID())
+		return ident.Version{}, fmt.Errorf("%s: %s has no version that is not yanked", s.Name, a.Source.ID())
 	}
-	return ident.ParseRange(ident.Caret(best.Version))
+	return best.Version, nil
 }
 
 // pickNewest is the highest stable release that is not yanked, else the highest of all such.

@@ -1,9 +1,11 @@
 package ops
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/lock"
 )
 
@@ -41,3 +43,38 @@ func (w *World) List() ([]Listed, error) {
 	}
 	return out, nil
 }
+
+// Where finds the locked version of one package on this machine. The error is a *NotLockedError, or a *NotInstalledError where it does not
+// stand there.
+func (w *World) Where(name ident.Name) (Listed, error) {
+	listed, err := w.List()
+	if err != nil {
+		return Listed{}, err
+	}
+	l := &lock.Lock{}
+	for _, p := range listed {
+		switch {
+		case p.Package.Name != name:
+			l.Packages = append(l.Packages, p.Package)
+		case !p.Placed:
+			return p, &NotInstalledError{Name: name, Version: p.Package.Version, Dir: p.Dir}
+		default:
+			return p, nil
+		}
+	}
+	return Listed{}, notLocked(l, name)
+}
+
+// NotInstalledError is a locked package that does not stand on this machine.
+type NotInstalledError struct {
+	Name    ident.Name
+	Version ident.Version
+	Dir     string
+}
+
+func (e *NotInstalledError) Error() string {
+	return fmt.Sprintf("%s@%s is not installed: there is no %s", e.Name, e.Version, e.Dir)
+}
+
+// Hint says what to do.
+func (e *NotInstalledError) Hint() string { return "run opkg sync" }

@@ -1,0 +1,112 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/lock"
+	"github.com/openpackage/opkg/solver"
+	"github.com/openpackage/opkg/sources"
+)
+
+// OutdatedOptions say what Outdated looks at.
+type OutdatedOptions struct {
+	Names []ident.Name // these; none: all that All says
+	All   bool         // what the manifest does not name as well
+}
+
+// OutdatedPackage is a locked package of a registry, and the versions that are to be had.
+type OutdatedPackage struct {
+	Name    ident.Name
+	Current ident.Version  // in the lock
+	Wanted  ident.Version  // what upgrade would choose; zero where it would choose none
+	Latest  ident.Version  // the newest that is stable and not yanked; zero where there is none
+	Owner   ident.SourceID // the registry that answers for the name now
+	Alias   string         // of Owner
+	Locked  ident.SourceID // the registry that it was locked from
+	Yanked  bool           // Current was withdrawn
+	Gone    bool           // Owner no longer lists Current
+	Direct  bool
+	Dev     bool
+}
+
+// Behind reports whether there is something to tell.
+func (p *OutdatedPackage) Behind() bool {
+	return p.Yanked || p.Gone || p.Owner != p.Locked || p.Latest.Compare(p.Current) > 0 || !p.Wanted.IsZero() && p.Wanted.Compare(p.Current) != 0
+}
+
+// Outdated compares the lock with what the registries offer, sorted by name. It writes no lock. unsolved is why nothing can
+// be wanted: the requirements as they stand have no solution with the newest versions. The error is one of reading or asking.
+func (w *World) Outdated(ctx context.Context, opt OutdatedOptions) (list []OutdatedPackage, unsolved error, err error) {
+	ws, err := w.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	old, _, err := ws.ReadLock()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range opt.Names {
+		if old.Find(name) == nil {
+			return nil, nil, notLocked(old, name)
+		}
+	}
+	wanted, _, err := ws.resolve(ctx, old, LockOptions{Upgrade: true})
+	if as[*solver.NoSolutionError](err) {
+		unsolved, err = err, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	router, err := ws.router() // the indexes were asked for anew a moment ago
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range old.Packages {
+		direct := slices.ContainsFunc(old.Requires, func(r lock.Require) bool { return r.Name == p.Name })
+		if p.Source != "" && (slices.Contains(opt.Names, p.Name) || len(opt.Names) == 0 && (direct || opt.All)) {
+			list = append(list, OutdatedPackage{Name: p.Name, Current: p.Version, Locked: p.Source, Direct: direct, Dev: p.Dev})
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetchParallel)
+	for i := range list {
+		g.Go(func() error { return list[i].ask(gctx, router) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, nil, err
+	}
+	for i := range list {
+		if k := find(wanted, list[i].Name); k != nil {
+			list[i].Wanted = k.Version
+		}
+	}
+	return list, unsolved, nil
+}
+
+// ask completes p by what its registry says today.
+func (p *OutdatedPackage) ask(ctx context.Context, router *sources.Router) error {
+	a, err := router.Owner(ctx, p.Name)
+	var missing *sources.NotFoundError
+	if errors.As(err, &missing) {
+		p.Gone = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.Owner, p.Alias, p.Gone = a.Source.ID(), a.Registry.Alias, true
+	for _, r := range a.Index.Releases {
+		if r.Version.Compare(p.Current) == 0 {
+			p.Gone, p.Yanked = false, r.Yanked
+		}
+	}
+	if newest := pickNewest(a.Index.Releases); newest != nil {
+		p.Latest = newest.Version
+	}
+	return nil
+}
