@@ -20,7 +20,7 @@ var floors = []struct {
 	siblings bool // rooms of this floor may import one another
 	why      string
 }{
-	{[]string{"ident", "internal/origin"}, true, "words: pure values that everything speaks"},
+	{[]string{"ident", "internal/origin", "internal/nearest"}, true, "words: pure values that everything speaks"},
 	{[]string{"internal/event", "internal/strictyaml", "internal/atomicfile"}, false, "small tools that know nothing of packages"},
 	{[]string{"manifest", "config", "lock", "registry", "solver"}, false, "formats and the solver are pure: they are tested and fuzzed without a disk"},
 	{[]string{"internal/archive", "internal/auth", "internal/transport"}, true, "the only unpacker, the only holder of secrets, the only user of the network"},
@@ -52,7 +52,7 @@ var confined = []struct {
 }
 
 // pure rooms touch neither disk, network, clock nor environment.
-var pure = []string{"ident", "internal/event", "internal/strictyaml", "manifest", "config", "lock", "registry", "solver"}
+var pure = []string{"ident", "internal/nearest", "internal/event", "internal/strictyaml", "manifest", "config", "lock", "registry", "solver"}
 
 // impure is what pure rooms must not import.
 var impure = []string{"os", "net", "net/http", "io/ioutil", "os/exec", "syscall", "golang.org/x/sys/unix"}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,37 @@ func cacheDirOf(cache string, id ident.SourceID) cacheDir {
 
 func (d cacheDir) file(name ident.Name) string {
 	return filepath.Join(d.path, filepath.FromSlash(string(name))+".idx")
+}
+
+// CachedNames lists the names that the cache in dir (OPKG_HOME/cache) has asked the source id for, sorted. It is for suggestions: what cannot be read is left out.
+func CachedNames(dir string, id ident.SourceID) []ident.Name {
+	var names []ident.Name
+	top := cacheDirOf(dir, id).path
+	_ = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		rel, relErr := filepath.Rel(top, path)
+		base, ok := strings.CutSuffix(filepath.ToSlash(rel), ".idx")
+		if err != nil || relErr != nil || d.IsDir() || !ok {
+			return nil
+		}
+		if name, err := ident.ParseName(base); err == nil && !saysMissing(path) {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names
+}
+
+// saysMissing looks for the mark of a name that the source did not have, in the line that begins an entry.
+func saysMissing(file string) bool {
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 1<<10)
+	n, _ := io.ReadFull(f, head)
+	line, _, _ := bytes.Cut(head[:n], []byte("\n"))
+	return bytes.Contains(line, []byte(`"missing":true`))
 }
 
 // read returns nil for an entry that is not there or not whole.

@@ -15,6 +15,7 @@ type NotFoundError struct {
 	Version ident.Version // zero: the name itself
 	Asked   []string      // the registries that were asked, as "alias (source)" or "source"
 	Rule    string        // why no other was asked; "" when there is no other
+	Near    ident.Name    // a name that is known, and perhaps was meant; or ""
 }
 
 func (e *NotFoundError) Error() string {
@@ -35,6 +36,10 @@ func (e *NotFoundError) Hint() string {
 	switch {
 	case !e.Version.IsZero():
 		return "the registry lists this version and does not serve it: tell its owner"
+	case e.Near != "" && e.Rule != "":
+		return fmt.Sprintf("did you mean %s? %s", e.Near, e.Rule)
+	case e.Near != "":
+		return fmt.Sprintf("did you mean %s?", e.Near)
 	case e.Rule != "":
 		return e.Rule
 	}

@@ -122,14 +122,26 @@ func (a *app) report(err error) int {
 		return 0
 	}
 	rule := ruleFor(err)
-	if a.json {
+	var partly *partlyError
+	shown := errors.As(err, &partly)
+	if a.json && !shown {
 		a.printJSON(map[string]any{"error": errorJSON(err, rule)})
 	}
+	if shown {
+		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(partly.msg))
+		return rule.status
+	}
+	a.printError(err)
+	return rule.status
+}
+
+// printError prints an error and its hints.
+func (a *app) printError(err error) {
+	a.progress.clear()
 	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(err.Error()))
 	for _, hint := range hintsOf(err) {
 		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(hint))
 	}
-	return rule.status
 }
 
 func errorJSON(err error, rule exitRule) map[string]any {

@@ -1,21 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
-)
+	"github.com/spf13/pflag"
 
-// version is what the build knows of itself.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "devel"
-	}
-	return strings.Trim(info.Main.Version, "()")
-}
+	"github.com/openpackage/opkg/internal/nearest"
+)
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
@@ -29,7 +23,7 @@ brings exactly those bytes to a machine.`,
 		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -43,7 +37,7 @@ brings exactly those bytes to a machine.`,
 	root.SetErr(a.stderr)
 	root.SetVersionTemplate("opkg {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{msg: err.Error(), hint: fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())}
+		return &usageError{msg: err.Error(), hint: flagHint(cmd, err)}
 	})
 	f := root.PersistentFlags()
 	f.StringVarP(&a.dir, "directory", "C", "", "work as if started in `DIR`")
@@ -61,8 +55,25 @@ brings exactly those bytes to a machine.`,
 		return usagef("--color is %q, not auto, always or never", a.color)
 	}
 	root.AddCommand(
-		initCmd(a), addCmd(a), removeCmd(a), installCmd(a), lockCmd(a), syncCmd(a), upgradeCmd(a), outdatedCmd(a), listCmd(a), treeCmd(a), whyCmd(a), pathCmd(a),
-		registryCmd(a), loginCmd(a), logoutCmd(a), configCmd(a), exitStatusTopic(),
+		initCmd(a),
+		a.completingSpecs(addCmd(a)),
+		a.completing(removeCmd(a), -1, required),
+		a.completingSpecs(installCmd(a)),
+		lockCmd(a),
+		syncCmd(a),
+		a.completing(upgradeCmd(a), -1, locked),
+		a.completing(outdatedCmd(a), -1, locked),
+		listCmd(a),
+		treeCmd(a),
+		a.completing(whyCmd(a), 1, locked),
+		a.completing(pathCmd(a), 1, locked),
+		registryCmd(a),
+		a.completingAliases(loginCmd(a)),
+		a.completingAliases(logoutCmd(a)),
+		configCmd(a),
+		completionCmd(a),
+		versionCmd(a),
+		exitStatusTopic(),
 	)
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() { // cobra's own answers an unknown topic with status 0
@@ -76,6 +87,23 @@ brings exactly those bytes to a machine.`,
 		}
 	}
 	return root
+}
+
+// flagHint says which flag was perhaps meant.
+func flagHint(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		if near := nearest.Word(unknown.GetSpecifiedName(), names); near != "" {
+			return fmt.Sprintf("did you mean --%s?", near)
+		}
+	}
+	return fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())
 }
 
 // unknownCommand says which command was perhaps meant.

@@ -22,23 +22,31 @@ func syncFlags(cmd *cobra.Command, opt *ops.SyncOptions) {
 
 func syncCmd(a *app) *cobra.Command {
 	var opt ops.SyncOptions
+	var recursive bool
 	cmd := &cobra.Command{
 		Use:   "sync",
 		Short: "make this machine equal opkg.lock",
 		Long: `Sync fetches what opkg.lock names and this machine does not have, verifies it before use, keeps it in the store,
 and links it into ~/.openpackage/registry/<name>/<version>/.
 
-A stale lock is refreshed first, unless --locked, --frozen or CI says otherwise.`,
+A stale lock is refreshed first, unless --locked, --frozen or CI says otherwise.
+
+With -r it does so for every workspace in the current directory and below it, goes on where one fails, and ends with the status of the
+first that failed.`,
 		Args: args(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w, err := a.world()
 			if err != nil {
 				return err
 			}
+			if recursive {
+				return a.syncAll(cmd, w, opt)
+			}
 			return a.sync(cmd, w, opt)
 		},
 	}
 	syncFlags(cmd, &opt)
+	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "sync every workspace in this directory and below it")
 	return cmd
 }
 
@@ -54,6 +62,15 @@ func (a *app) sync(cmd *cobra.Command, w *ops.World, opt ops.SyncOptions) error 
 	if err := checkSync(opt); err != nil {
 		return err
 	}
+	res, err := a.syncOne(cmd, w, opt)
+	if err == nil && a.json {
+		a.printJSON(syncJSON(res, opt))
+	}
+	return err
+}
+
+// syncOne syncs one workspace, and shows what was done unless that is for JSON.
+func (a *app) syncOne(cmd *cobra.Command, w *ops.World, opt ops.SyncOptions) (*ops.SyncResult, error) {
 	res, err := w.Sync(cmd.Context(), opt)
 	if res != nil && res.Lock != nil && !a.json {
 		a.renderChanges(res.Lock)
@@ -61,16 +78,71 @@ func (a *app) sync(cmd *cobra.Command, w *ops.World, opt ops.SyncOptions) error 
 			a.note("wrote %s: %s", ops.LockName, count(len(res.Lock.Lock.Packages), "package"))
 		}
 	}
+	if err == nil && !a.json {
+		a.renderSync(res, opt)
+	}
+	return res, err
+}
+
+// syncAll syncs all workspaces below w.Dir, one after the other: they share the store, the network and the disk.
+func (a *app) syncAll(cmd *cobra.Command, w *ops.World, opt ops.SyncOptions) error {
+	if err := checkSync(opt); err != nil {
+		return err
+	}
+	dirs, err := w.Workspaces()
 	if err != nil {
 		return err
 	}
-	if a.json {
-		a.printJSON(syncJSON(res, opt))
-		return nil
+	type result struct {
+		Workspace string `json:"workspace"`
+		Sync      any    `json:"sync,omitempty"`
+		Error     any    `json:"error,omitempty"`
 	}
-	a.renderSync(res, opt)
+	results := []result{}
+	failed := 0
+	var first error
+	for _, dir := range dirs {
+		here := *w
+		here.Dir = dir
+		if !a.json {
+			a.note("%s:", a.near(dir))
+		}
+		a.start = time.Now()
+		res, err := a.syncOne(cmd, &here, opt)
+		r := result{Workspace: dir}
+		switch {
+		case cmd.Context().Err() != nil:
+			return err
+		case err != nil:
+			r.Error = errorJSON(err, ruleFor(err))
+			if !a.json {
+				a.printError(err)
+			}
+			if failed++; first == nil {
+				first = err
+			}
+		case a.json:
+			r.Sync = syncJSON(res, opt)
+		}
+		results = append(results, r)
+	}
+	if a.json {
+		a.printJSON(results)
+	}
+	if failed > 0 {
+		return &partlyError{first, fmt.Sprintf("%d of %s failed", failed, count(len(dirs), "workspace"))}
+	}
 	return nil
 }
+
+// partlyError sums up errors that were shown already, with the status of the first.
+type partlyError struct {
+	first error
+	msg   string
+}
+
+func (e *partlyError) Error() string { return e.msg }
+func (e *partlyError) Unwrap() error { return e.first }
 
 // renderSync prints the plan of a dry run, or one line that sums up what was done and one that says where.
 func (a *app) renderSync(res *ops.SyncResult, opt ops.SyncOptions) {

@@ -291,7 +291,7 @@ func (ws *Workspace) newestVersion(ctx context.Context, s Spec) (ident.Version, 
 	}
 	a, err := router.Owner(ctx, s.Name)
 	if err != nil {
-		return ident.Version{}, err
+		return ident.Version{}, ws.suggest(err)
 	}
 	best := pickNewest(a.Index.Releases)
 	if best == nil {

@@ -235,7 +235,7 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 		}
 		var missing *sources.NotFoundError
 		if _, err := c.answer(ctx, r.Name); errors.As(err, &missing) {
-			return missing
+			return c.ws.suggest(missing)
 		}
 	}
 	return err

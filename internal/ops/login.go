@@ -8,6 +8,7 @@ import (
 	"github.com/openpackage/opkg/config"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/auth"
+	"github.com/openpackage/opkg/internal/nearest"
 	"github.com/openpackage/opkg/internal/origin"
 )
 
@@ -95,6 +96,9 @@ func unknownAlias(cfg *config.Config, alias string) error {
 		known[i] = r.Alias
 	}
 	hint := "configured registries: " + strings.Join(known, ", ")
+	if near := nearest.Word(alias, known); near != "" {
+		hint = fmt.Sprintf("did you mean %s? %s", near, hint)
+	}
 	if _, err := ident.ParseName("@" + alias + "/x"); err == nil {
 		hint += fmt.Sprintf(" (a scoped name begins with @, such as @%s/…)", alias)
 	}

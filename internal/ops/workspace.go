@@ -40,15 +40,21 @@ type Workspace struct {
 }
 
 // NoWorkspaceError says that no openpackage.yml was found.
-type NoWorkspaceError struct{ Dir, Stop string }
+type NoWorkspaceError struct {
+	Dir, Stop string
+	Below     bool // the search went down from Dir, not up
+}
 
 func (e *NoWorkspaceError) Error() string {
+	if e.Below {
+		return fmt.Sprintf("no %s in %s or below it", ManifestName, e.Dir)
+	}
 	return fmt.Sprintf("no %s in %s or above it", ManifestName, e.Dir)
 }
 
 // Hint says what to do.
 func (e *NoWorkspaceError) Hint() string {
-	if e.Dir == e.Stop {
+	if e.Dir == e.Stop && !e.Below {
 		return "the home directory is never a workspace: change into a project, or name one with -C DIR"
 	}
 	return "run opkg init here, or name the workspace with -C DIR"
@@ -70,21 +76,29 @@ func (w *World) findRoot() (root, file string, err error) {
 		if fi, err := os.Stat(dir); err == nil && os.SameFile(fi, home) { // by another path, through a link
 			break
 		}
-		for _, p := range []string{filepath.Join(dir, dotDir, ManifestName), filepath.Join(dir, ManifestName)} {
-			switch fi, err := os.Stat(p); {
-			case err == nil && fi.Mode().IsRegular():
-				return dir, p, nil
-			case err == nil:
-				return "", "", &FileError{Path: w.show(p), Reason: "it is not a regular file"}
-			case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotDir):
-				return "", "", err
-			}
+		if file, err := w.manifestIn(dir); err != nil || file != "" {
+			return dir, file, err
 		}
 		if filepath.Dir(dir) == dir {
 			break
 		}
 	}
 	return "", "", &NoWorkspaceError{Dir: w.Dir, Stop: w.Home}
+}
+
+// manifestIn is the path of the manifest of the workspace dir, "" if dir is none.
+func (w *World) manifestIn(dir string) (string, error) {
+	for _, p := range []string{filepath.Join(dir, dotDir, ManifestName), filepath.Join(dir, ManifestName)} {
+		switch fi, err := os.Stat(p); {
+		case err == nil && fi.Mode().IsRegular():
+			return p, nil
+		case err == nil:
+			return "", &FileError{Path: w.show(p), Reason: "it is not a regular file"}
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotDir):
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 // Open finds the workspace and reads its manifest and configuration. It tells the observer of the manifest's warnings.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/openpackage/opkg/internal/nearest"
 )
 
 // Kind tells nodes apart.
@@ -152,7 +154,7 @@ func (n *Node) OnlyKeys(what string, keys ...string) error {
 			continue
 		}
 		hint := "known are " + strings.Join(keys, ", ")
-		if near := Nearest(f.Key.Text, keys); near != "" {
+		if near := nearest.Word(f.Key.Text, keys); near != "" {
 			hint = fmt.Sprintf("did you mean %s?", near)
 		}
 		return f.Key.Errorf(hint, "unknown key %q in %s", f.Key.Text, what)
@@ -194,40 +196,4 @@ func (n *Node) shape() string {
 		return fmt.Sprintf("the text %.*q…", most, n.Text)
 	}
 	return fmt.Sprintf("the text %q", n.Text)
-}
-
-// Nearest returns the choice that word is most likely a slip of the pen for, or "".
-func Nearest(word string, choices []string) string {
-	const longest = 64
-	best, least := "", len(word)/3+1
-	for _, c := range choices {
-		if len(word) > longest || len(c) > longest {
-			continue
-		}
-		if d := distance(word, c); d <= least && (best == "" || d < least) {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance is the number of bytes to insert, delete or replace to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

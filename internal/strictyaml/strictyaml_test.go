@@ -183,9 +183,6 @@ func TestOnlyKeys(t *testing.T) {
 	if err := n.OnlyKeys("the file", "registries", "scopse"); err != nil {
 		t.Error(err)
 	}
-	if near := Nearest("xyz", []string{"registries", "url"}); near != "" {
-		t.Errorf("xyz is near %s", near)
-	}
 }
 
 // TestExtent holds the bytes of each node against what they ought to be.
