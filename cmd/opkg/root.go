@@ -46,7 +46,7 @@ brings exactly those bytes to a machine.`,
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print errors and warnings alone")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "print every request")
 	f.BoolVar(&a.noProgress, "no-progress", false, "print no progress line")
-	f.StringVar(&a.color, "color", "auto", "colour the output: auto, always or never")
+	f.StringVar(&a.color, "color", "auto", "colour the output: `WHEN` is auto, always or never")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch a.color {
 		case "auto", "always", "never":
