@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -99,6 +101,7 @@ func (ws *Workspace) writeLock(res *LockResult) error {
 		return nil
 	}
 	ws.warnNotPortable(res.Lock)
+	ws.warnShadowed(res)
 	if err := atomicfile.Write(res.Path, fresh, 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", ws.world.show(res.Path), err)
 	}
@@ -341,6 +344,19 @@ func lockDependencies(reqs []ident.Requirement) []lock.Dependency {
 		out = append(out, lock.Dependency{Name: r.Name, Range: r.Range.String()})
 	}
 	return out
+}
+
+// warnShadowed tells the user, when the lock changes, that a second manifest is not read: the OpenPackage client makes
+// .openpackage/openpackage.yml where there is none, and it goes before the one at the root.
+func (ws *Workspace) warnShadowed(res *LockResult) {
+	second := filepath.Join(ws.Root, ManifestName)
+	if len(res.Changes) == 0 || second == ws.ManifestPath {
+		return
+	}
+	if _, err := os.Lstat(second); err == nil {
+		ws.world.warn(fmt.Sprintf("%s is not read: %s goes before it", ws.world.show(second), ws.world.show(ws.ManifestPath)),
+			"if both are meant for this workspace, move what the first asks for into the second, and remove it")
+	}
 }
 
 // warnNotPortable tells the user when the lock names a directory of this machine.
