@@ -1,0 +1,141 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestDocs runs the sessions of the documentation as they stand there, and compares every line. A page is one session: its console
+// blocks run one after the other, in a directory my-project beside the demo registry, with a home of their own. Only durations,
+// and the order in which downloads arrive, may differ. OPKG_UPDATE=1 writes what the commands print.
+func TestDocs(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the sessions are a POSIX shell's")
+	}
+	for _, page := range []string{"README.md", "docs/json.md", "docs/ci.md"} {
+		t.Run(page, func(t *testing.T) {
+			file := filepath.Join("..", "..", filepath.FromSlash(page))
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, text, after := string(data), "", ""
+			if page == "README.md" { // its other blocks need servers, and have tests of their own
+				head, rest, _ := strings.Cut(before, "## A session\n")
+				session, tail, _ := strings.Cut(rest, "\n## ")
+				before, text, after = head+"## A session\n", session, "\n## "+tail
+			} else {
+				before, text = "", before
+			}
+			got := newShell(t).page(text)
+			if update {
+				if err := os.WriteFile(file, []byte(before+got+after), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if want, got := steady(text), steady(got); want != got {
+				t.Errorf("%s is not what the commands print (OPKG_UPDATE=1 go test ./cmd/opkg -run TestDocs writes it):\n%s", page, firstDifference(want, got))
+			}
+		})
+	}
+}
+
+// shell is where the session of a page runs.
+type shell struct {
+	t        *testing.T
+	top, bin string
+}
+
+func newShell(t *testing.T) *shell {
+	s := &shell{t: t, top: t.TempDir(), bin: t.TempDir()}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(exe, filepath.Join(s.bin, "opkg")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(s.top, "registry"), os.DirFS(filepath.Join("..", "..", "testdata", "registry"))); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(s.top, "my-project", ".openpackage", "config.yml"), "registries:\n  team: file:../registry\n")
+	return s
+}
+
+// page runs the console blocks of a page and returns the page with what they print.
+func (s *shell) page(text string) string {
+	block := regexp.MustCompile("(?s)(```console\n)(.*?)(```\n)")
+	return block.ReplaceAllStringFunc(text, func(b string) string {
+		m := block.FindStringSubmatch(b)
+		return m[1] + s.block(m[2]) + m[3]
+	})
+}
+
+// block runs commands, each "$ " and what follows on lines that begin with "> ".
+func (s *shell) block(text string) string {
+	var out strings.Builder
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		command, ok := strings.CutPrefix(lines[i], "$ ")
+		if !ok {
+			continue
+		}
+		out.WriteString(lines[i] + "\n")
+		for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "> ") {
+			i++
+			out.WriteString(lines[i] + "\n")
+			command += "\n" + lines[i][2:]
+		}
+		out.WriteString(s.run(command))
+	}
+	return out.String()
+}
+
+func (s *shell) run(command string) string {
+	cmd := exec.Command("sh", "-c", "{ "+command+"\n} 2>&1")
+	cmd.Dir = filepath.Join(s.top, "my-project")
+	cmd.Env = []string{"HOME=" + filepath.Join(s.top, "home"), "PATH=" + s.bin + string(os.PathListSeparator) + os.Getenv("PATH"), "LC_ALL=C"}
+	out, err := cmd.Output() // the status is the page's business: it prints it where it matters
+	if _, failed := err.(*exec.ExitError); err != nil && !failed {
+		s.t.Fatalf("%s: %v", command, err)
+	}
+	text := strings.ReplaceAll(string(out), filepath.Join(s.top, "home"), "/home/you")
+	text = strings.ReplaceAll(text, s.top, "/home/you/src")
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text
+}
+
+// firstDifference shows where two texts part.
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range min(len(w), len(g)) {
+		if w[i] != g[i] {
+			from := max(0, i-5)
+			return "the page says:\n" + strings.Join(w[from:min(len(w), i+5)], "\n") + "\n\nthe commands:\n" + strings.Join(g[from:min(len(g), i+5)], "\n")
+		}
+	}
+	return "one is longer"
+}
+
+// steady puts a placeholder for durations, and sorts downloads that stand together.
+func steady(s string) string {
+	lines := strings.Split(regexp.MustCompile(`in \d+\.\d+ s`).ReplaceAllString(s, "in N s"), "\n")
+	for i := 0; i < len(lines); i++ {
+		j := i
+		for j < len(lines) && strings.HasPrefix(lines[j], "fetched ") {
+			j++
+		}
+		slices.Sort(lines[i:j])
+		i = max(i, j)
+	}
+	return strings.Join(lines, "\n")
+}
