@@ -102,18 +102,16 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err := ws.fetchAll(ctx, store, router, res.Fetch); err != nil {
 		return err
 	}
+	if len(packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is
+		root := cas.Root{Workspace: ws.Root, Lock: ws.LockPath(), Named: namedBy(l)}
+		if err := store.RegisterRoot(root, ws.world.Now()); err != nil {
+			ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
+		}
+	}
 	if res.Applied, err = target.Apply(ctx, res.Plan); err != nil {
 		return err
 	}
-	if err := ws.writeIndex(packages); err != nil {
-		return err
-	}
-	if len(packages) > 0 {
-		if err := store.RegisterRoot(ws.Root, ws.LockPath()); err != nil {
-			ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "cleaning the store will not know what this workspace needs")
-		}
-	}
-	return nil
+	return ws.writeIndex(packages)
 }
 
 // refuseBlocked fails before anything is fetched if a version directory may not be replaced.
