@@ -22,10 +22,6 @@ func (r *run) swap(ctx context.Context, s *stage) error {
 		return fmt.Errorf("place %s: %w", s.step.Dir, err)
 	}
 	if s.placed {
-		w := s.step.Want
-		if err := r.store.SetPlaced(w.Name, w.Version, w.Tree); err != nil {
-			return err
-		}
 		r.announce(s.step)
 	}
 	if s.waiting { // under its name stands the old version now, or this one came too late
