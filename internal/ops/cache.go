@@ -31,16 +31,18 @@ func (w *World) CacheSize() (*CacheSizes, error) {
 	var sizes CacheSizes
 	tally := &cas.Tally{}
 	for _, part := range []struct {
-		dir string
-		to  *Amount
-	}{{w.StoreDir(), &sizes.Store}, {w.RegistryDir(), &sizes.Versions}, {w.CacheDir(), &sizes.Cache}} {
+		dirs []string
+		to   *Amount
+	}{{[]string{w.StoreDir()}, &sizes.Store}, {[]string{w.RegistryDir()}, &sizes.Versions}, {w.cacheDirs(), &sizes.Cache}} {
 		before := *tally
-		used, err := cas.UsageBelow(part.dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, u := range used {
-			tally.Kept(u)
+		for _, dir := range part.dirs {
+			used, err := cas.UsageBelow(dir)
+			if err != nil {
+				return nil, err
+			}
+			for _, u := range used {
+				tally.Kept(u)
+			}
 		}
 		*part.to = Amount{tally.Files - before.Files, tally.Bytes - before.Bytes}
 	}
@@ -76,42 +78,27 @@ func (w *World) CacheClean(ctx context.Context) (Amount, error) {
 			return Amount{}, err
 		}
 	}
-	err = w.cleanCache(ctx, tally)
-	return Amount{tally.Files, tally.Bytes}, err
+	for _, dir := range w.cacheDirs() {
+		if err := cleanBelow(ctx, dir, tally); err != nil {
+			return Amount{tally.Files, tally.Bytes}, err
+		}
+	}
+	return Amount{tally.Files, tally.Bytes}, nil
 }
 
-// locksDir is where workspaces are locked. A lock file that were removed while it is held would lock nothing any more.
-const locksDir = "locks"
-
-func (w *World) cleanCache(ctx context.Context, tally *cas.Tally) error {
-	entries, err := os.ReadDir(w.CacheDir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if e.Name() == locksDir {
-			continue
-		}
-		if err := cleanBelow(filepath.Join(w.CacheDir(), e.Name()), tally); err != nil {
-			return err
-		}
-	}
-	return nil
+// cacheDirs are the directories below cache/ that are opkg's and can be removed: the OpenPackage client has others there, and of
+// locks/ nothing may go, since a lock file that were removed while it is held would lock nothing any more.
+func (w *World) cacheDirs() []string {
+	return []string{filepath.Join(w.CacheDir(), "indexes"), filepath.Join(w.CacheDir(), "mirrors")}
 }
 
 // cleanBelow removes files and empty directories, lock files apart.
-func cleanBelow(path string, tally *cas.Tally) error {
+func cleanBelow(ctx context.Context, path string, tally *cas.Tally) error {
 	fi, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && strings.HasSuffix(path, ".lock") && fi.Mode().IsRegular() {
 		return nil
 	}
-	if err != nil {
+	if err := errors.Join(err, ctx.Err()); err != nil {
 		return err
 	}
 	if fi.IsDir() {
@@ -120,7 +107,7 @@ func cleanBelow(path string, tally *cas.Tally) error {
 			return err
 		}
 		for _, e := range entries {
-			if err := cleanBelow(filepath.Join(path, e.Name()), tally); err != nil {
+			if err := cleanBelow(ctx, filepath.Join(path, e.Name()), tally); err != nil {
 				return err
 			}
 		}
