@@ -29,6 +29,8 @@ type SyncOptions struct {
 	DryRun bool // change nothing
 	Force  bool // replace version directories that opkg did not make
 	Relock bool // refresh a stale lock even where CI is set
+
+	thorough bool // trust no stat of what stands on this machine
 }
 
 // SyncResult is what Sync did, or with DryRun would do.
@@ -83,7 +85,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 		}
 		defer release()
 	}
-	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Observer: ws.world.Observer})
+	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Observer: ws.world.Observer})
 	if res.Plan, err = target.Plan(ctx, wantsOf(packages)); err != nil {
 		return err
 	}
