@@ -3,7 +3,6 @@ package solver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -30,6 +29,7 @@ type Provider interface {
 type Root struct {
 	ident.Requirement
 	Where string // "openpackage.yml:7", for messages
+	Dev   bool   // it stands in dev-dependencies, for messages
 }
 
 // Problem is what to solve.
@@ -38,6 +38,8 @@ type Problem struct {
 	Locked    map[ident.Name]ident.Version // kept while they fit
 	Unlock    []ident.Name                 // to upgrade: their locks do not count, and they go before the other locks
 	Overrides map[ident.Name]ident.Range   // replace every range that anybody, the root too, asks of the name
+
+	OverrideWhere map[ident.Name]string // where they were written: "openpackage.yml:12", for messages
 }
 
 // Options tune a solve. The zero value is fine.
@@ -64,23 +66,6 @@ type Stats struct {
 	VersionsAsked, RequirementsAsked int
 }
 
-// NoSolutionError says which requirements clash.
-type NoSolutionError struct {
-	Clashes []string // one a line, sorted
-}
-
-// maxClashes is how many clashes a message shows.
-const maxClashes = 20
-
-func (e *NoSolutionError) Error() string {
-	shown := e.Clashes[:min(len(e.Clashes), maxClashes)]
-	text := "no set of versions satisfies all requirements:\n" + strings.Join(shown, "\n")
-	if more := len(e.Clashes) - len(shown); more > 0 {
-		text += fmt.Sprintf("\nand %d more", more)
-	}
-	return text
-}
-
 // Solve finds one version for each package that is needed.
 func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solution, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -95,7 +80,7 @@ func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solutio
 		return nil, r.stopped(err)
 	}
 	if !ok {
-		return nil, &NoSolutionError{Clashes: r.clashes()}
+		return nil, r.noSolution()
 	}
 	return r.solution(), nil
 }
