@@ -33,7 +33,8 @@ type assignment struct {
 }
 
 // derive is a derivation of "no solution" from the facts: an incompatibility without terms. Of several orders of deciding it takes the
-// shortest one. It is nil where all of them are too long.
+// one with the shortest derivation, and of those the one in which the user's own requirements come last. It is nil where all of
+// them are too long.
 func (s *study) derive() *incompat {
 	var best *incompat
 	for _, less := range []func(a, b int) int{
@@ -43,11 +44,30 @@ func (s *study) derive() *incompat {
 	} {
 		d := newDerivation(s)
 		slices.SortFunc(d.order, less)
-		if found := d.run(); found != nil && (best == nil || len(found.all()) < len(best.all())) {
+		if found := d.run(); found != nil && (best == nil || found.shorter(best)) {
 			best = found
 		}
 	}
 	return best
+}
+
+// shorter compares derivations.
+func (inc *incompat) shorter(o *incompat) bool {
+	steps, late := inc.cost()
+	otherSteps, otherLate := o.cost()
+	return cmp.Or(cmp.Compare(steps, otherSteps), cmp.Compare(late, otherLate)) < 0
+}
+
+// cost is the number of steps, and of those that rest on the root's requirements.
+func (inc *incompat) cost() (steps, rooted int) {
+	all := inc.all()
+	rests := make(map[*incompat]bool, len(all))
+	for _, x := range all {
+		if rests[x] = rests[x.left] || rests[x.right] || x.fact != nil && x.fact.from < 0; rests[x] {
+			rooted++
+		}
+	}
+	return len(all), rooted
 }
 
 func newDerivation(s *study) *derivation {
@@ -73,6 +93,12 @@ func (d *derivation) run() *incompat {
 	for _, f := range d.s.facts {
 		if len(f.lits) == 0 {
 			return f
+		}
+	}
+	// The root's requirements are where all begins: so they are what a conflict is traced back to last.
+	for _, f := range d.s.facts {
+		if f.fact.from < 0 && d.open(f) >= 0 {
+			d.assign(f.lits[0].pkg, d.s.others(f.lits[0].pkg, f.lits[0].set), f)
 		}
 	}
 	for i := len(d.order) - 1; i >= 0; i-- {

@@ -160,6 +160,8 @@ func (inc *Incompatibility) statement() string {
 	switch {
 	case len(inc.Terms) == 0:
 		return "version solving failed"
+	case len(not) == 0 && len(is) == 1 && strings.HasPrefix(subjects[0], "every "):
+		return "no" + strings.TrimPrefix(subjects[0], "every") + " can be used"
 	case len(not) == 0 && len(is) == 1:
 		return subjects[0] + " cannot be used"
 	case len(not) == 0 && len(is) == 2:
@@ -223,32 +225,32 @@ func (n *Need) verb() string {
 func (n *Need) wanted() string {
 	text := named(n.Package, n.Range)
 	if n.varied {
-		text = "versions of " + string(n.Package) + " in " + n.Range
+		text = "different versions of " + string(n.Package) + ", all in " + strings.ReplaceAll(n.Range, " || ", " or ")
 	}
 	if n.By == n.Package {
-		text += ", which it is not itself"
+		text += ", another version of itself"
 		if n.Override == "" {
 			return text
 		}
 	}
-	link := ", which "
-	if n.Override != "" {
+	which, that := ", which ", ""
+	if n.Override != "" && n.Fit != NoPackage {
 		text = string(n.Package) + ", which your workspace "
 		if n.Overrides != "" {
 			text += "(" + n.Overrides + ") "
 		}
 		text += "overrides to " + n.Override
-		link = ", and that "
+		which, that = ", and ", " that"
 	}
 	switch n.Fit {
 	case NoPackage:
-		return text + link + "no registry has"
+		return text + ", which no registry has"
 	case NoVersion:
-		return text + link + "no version matches"
+		return text + which + "no version matches" + that
 	case OnlyPrerelease:
-		return text + link + "no version matches (" + n.Near + " is a prerelease)"
+		return text + which + "no version matches" + that + " (" + n.Near + " is a prerelease)"
 	case OnlyYanked:
-		return text + link + "only yanked versions match"
+		return text + which + "only yanked versions match" + that
 	}
 	return text
 }

@@ -79,6 +79,37 @@ func messageOf(t *testing.T, p Problem, prov Provider) string {
 	return text
 }
 
+// TestProofsHold checks the proof of every case that has no solution.
+func TestProofsHold(t *testing.T) {
+	n, flat, longest := 0, 0, 0
+	for _, file := range []string{"testdata/cases.json", "testdata/fuzz.json.gz", "testdata/large.json.gz"} {
+		cases := readCases(t, file)
+		if testing.Short() {
+			cases = cases[:min(len(cases), 200)]
+		}
+		for _, c := range cases {
+			p, prov := c.problem(t), c.provider(t)
+			var none *NoSolutionError
+			if _, err := Solve(context.Background(), p, prov, Options{}); !errors.As(err, &none) {
+				continue
+			}
+			n++
+			if none.Proof == nil {
+				flat++
+				continue
+			}
+			longest = max(longest, len(none.Proof.Lines()))
+			if err := checkProof(p, prov, none.Proof); err != nil {
+				t.Errorf("%s: %s: %v\n%s", file, c.ID, err, none.Full())
+			}
+		}
+	}
+	t.Logf("%d proofs, %d told as clashes, the longest of %d sentences", n, flat, longest)
+	if n == 0 || flat > 0 {
+		t.Errorf("%d proofs, %d without", n, flat)
+	}
+}
+
 func parseProblem(t *testing.T, text string) (Problem, memory) {
 	t.Helper()
 	p := Problem{Locked: map[ident.Name]ident.Version{}, Overrides: map[ident.Name]ident.Range{}, OverrideWhere: map[ident.Name]string{}}

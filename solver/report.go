@@ -12,7 +12,7 @@ import (
 // sentences, which are then quoted with their number. The form is that of Dart's pub.
 
 // maxLines is how many sentences, and how many clashes, a message shows.
-const maxLines = 20
+const maxLines = 16
 
 func (e *NoSolutionError) Error() string { return e.text(maxLines) }
 
@@ -120,7 +120,7 @@ func (t *teller) visit(i int, named bool) {
 func (t *teller) both(i, left, right int) {
 	switch l, r := t.number[left] > 0, t.number[right] > 0; {
 	case l && r:
-		t.write(i, "Because %s, %s", t.told(left)+" and "+t.told(right))
+		t.write(i, "Because %s, %s", joined(t.told(left), t.told(right)))
 		return
 	case l:
 		left, right = right, left
@@ -136,7 +136,7 @@ func (t *teller) both(i, left, right int) {
 	}
 	t.visit(left, true)
 	if t.number[right] > 0 { // told on the way
-		t.write(i, "Because %s, %s", t.told(left)+" and "+t.told(right))
+		t.write(i, "Because %s, %s", joined(t.told(left), t.told(right)))
 		return
 	}
 	t.visit(right, false)
@@ -146,7 +146,7 @@ func (t *teller) both(i, left, right int) {
 // oneGiven tells what follows from a conclusion and what is given.
 func (t *teller) oneGiven(i, derived, given int) {
 	if t.number[derived] > 0 {
-		t.write(i, "Because %s, %s", t.given(given)+" and "+t.told(derived))
+		t.write(i, "Because %s, %s", joined(t.given(given), t.told(derived)))
 		return
 	}
 	if further, also, ok := t.collapsible(derived); ok {
@@ -196,15 +196,26 @@ func (t *teller) pair(i, j int) string {
 	a, b := t.steps[i].Need, t.steps[j].Need
 	switch {
 	case a.By == "" && b.By == "":
-		return "your workspace requires both " + a.rooted() + " and " + b.rooted()
+		if a.Where > b.Where && len(a.Where) >= len(b.Where) {
+			a, b = b, a // in the order of the file
+		}
+		return "your workspace requires both " + joined(a.rooted(), b.rooted())
 	case t.leadsTo(i, j):
 		return a.clause() + ", which" + b.verb() + b.wanted()
 	case t.leadsTo(j, i):
 		return b.clause() + ", which" + a.verb() + a.wanted()
-	case a.By == "":
+	case a.By == "" || b.By != "" && b.By < a.By:
 		a, b = b, a
 	}
-	return a.clause() + " and " + b.clause()
+	return joined(a.clause(), b.clause())
+}
+
+// joined keeps a subordinate clause from taking in what follows.
+func joined(a, b string) string {
+	if strings.Contains(a, ", ") {
+		return a + ", and " + b
+	}
+	return a + " and " + b
 }
 
 // rooted is what the root requires, with its place.
