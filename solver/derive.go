@@ -6,7 +6,7 @@ import (
 )
 
 // derivationSteps bounds one derivation, in resolutions and propagations.
-const derivationSteps = 200_000
+const derivationSteps = 500_000
 
 // derivation is PubGrub as Natalie Weizenbaum describes it (https://github.com/dart-lang/pub/blob/master/doc/solver.md), without
 // any of the engine's speed: it notes for each incompatibility the two that it follows from. It is run on the few facts that a
@@ -38,7 +38,7 @@ type assignment struct {
 func (s *study) derive() *incompat {
 	var best *incompat
 	for _, less := range []func(a, b int) int{
-		func(a, b int) int { return cmp.Or(cmp.Compare(s.packs[a].states(), s.packs[b].states()), a-b) },
+		s.fewestVersions,
 		func(a, b int) int { return b - a },
 		func(a, b int) int { return a - b },
 	} {
@@ -49,6 +49,10 @@ func (s *study) derive() *incompat {
 		}
 	}
 	return best
+}
+
+func (s *study) fewestVersions(a, b int) int {
+	return cmp.Or(cmp.Compare(s.packs[a].states(), s.packs[b].states()), a-b)
 }
 
 // shorter compares derivations.
@@ -124,6 +128,7 @@ func (d *derivation) run() *incompat {
 // next is the package to decide: one that must be chosen, and has several versions left.
 func (d *derivation) next() int {
 	for _, p := range d.order {
+		d.left--
 		if !hasBit(d.dom[p], d.s.packs[p].absent()) && count(d.dom[p]) > 1 {
 			return p
 		}
@@ -153,7 +158,9 @@ func (d *derivation) propagate() *incompat {
 		p := d.todo[0]
 		d.todo = d.todo[1:]
 		for i := len(d.known[p]) - 1; i >= 0; i-- {
-			d.left--
+			if d.left--; d.left%4096 == 0 && d.s.ended() != nil {
+				d.left = 0
+			}
 			inc := d.known[p][i]
 			open := d.open(inc)
 			if open == satisfiedAll {
@@ -298,6 +305,15 @@ func (s *study) resolvent(a, b *incompat, p int) *incompat {
 			i, j = i+1, j+1
 		}
 	}
+	return out
+}
+
+// given lists the facts that inc follows from, in a fixed order.
+func (inc *incompat) given() []*incompat {
+	out := slices.DeleteFunc(inc.all(), func(x *incompat) bool { return x.fact == nil })
+	slices.SortStableFunc(out, func(a, b *incompat) int {
+		return cmp.Or(cmp.Compare(a.fact.from, b.fact.from), cmp.Compare(a.fact.to, b.fact.to))
+	})
 	return out
 }
 

@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,10 +24,10 @@ func (r *resolver) noSolution() *NoSolutionError {
 	s.shrink()
 	e := &NoSolutionError{}
 	if end := s.derive(); end != nil {
-		s.facts = slices.DeleteFunc(end.all(), func(x *incompat) bool { return x.fact == nil })
+		s.facts = end.given()
 		e.Proof = s.proof(end)
 	} else {
-		e.Clashes = r.clashes()
+		e.Clashes = s.clashes()
 	}
 	a := adviser{study: s, r: r}
 	e.Advice = a.advise()
@@ -127,7 +128,14 @@ func (a *adviser) try(p Problem) map[ident.Name]ident.Version {
 // widen looks for a requirement of the root's that stands in the way alone.
 func (a *adviser) widen() bool {
 	found := false
-	for _, inc := range a.facts {
+	facts := slices.Clone(a.facts)
+	slices.SortStableFunc(facts, func(x, y *incompat) int {
+		if x.fact.from >= 0 || y.fact.from >= 0 {
+			return cmp.Compare(x.fact.from, y.fact.from)
+		}
+		return byPlace(a.problem.Root[x.fact.root].Where, a.problem.Root[y.fact.root].Where)
+	})
+	for _, inc := range facts {
 		f := inc.fact
 		if f.from >= 0 || a.problem.Root[f.root].Range.IsAny() {
 			continue
@@ -146,6 +154,9 @@ func (a *adviser) widen() bool {
 	}
 	return found
 }
+
+// byPlace orders places in one file by line.
+func byPlace(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) }
 
 // dropOverride looks for an override that stands in the way.
 func (a *adviser) dropOverride() bool {

@@ -196,8 +196,8 @@ func (t *teller) pair(i, j int) string {
 	a, b := t.steps[i].Need, t.steps[j].Need
 	switch {
 	case a.By == "" && b.By == "":
-		if a.Where > b.Where && len(a.Where) >= len(b.Where) {
-			a, b = b, a // in the order of the file
+		if byPlace(a.Where, b.Where) > 0 {
+			a, b = b, a
 		}
 		return "your workspace requires both " + joined(a.rooted(), b.rooted())
 	case t.leadsTo(i, j):
@@ -224,9 +224,7 @@ func (n *Need) rooted() string {
 	if at := n.place(); at != "" {
 		text += " (" + at + ")"
 	}
-	rest := *n
-	rest.Range = n.Range
-	return text + strings.TrimPrefix(rest.wanted(), named(n.Package, n.Range))
+	return text + strings.TrimPrefix(n.wanted(), named(n.Package, n.Range))
 }
 
 // leadsTo reports whether all that step i wants depends on what step j says.

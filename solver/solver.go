@@ -80,7 +80,11 @@ func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solutio
 		return nil, r.stopped(err)
 	}
 	if !ok {
-		return nil, r.noSolution()
+		none := r.noSolution()
+		if err := ctx.Err(); err != nil {
+			return nil, r.stopped(err)
+		}
+		return nil, none
 	}
 	return r.solution(), nil
 }

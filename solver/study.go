@@ -12,6 +12,7 @@ import (
 // study is a problem without a solution, as far as its metadata was read, ready to be explained. Packages are ordered by their
 // distance from the root and then by name, so that nothing in it depends on the order in which answers came.
 type study struct {
+	ended   func() error // asked now and then: an error ends all work
 	problem *Problem
 	packs   []studied
 	index   map[ident.Name]int
@@ -58,7 +59,7 @@ type fact struct {
 
 // newStudy takes over what the resolver has read.
 func newStudy(r *resolver) *study {
-	s := &study{problem: r.problem, index: make(map[ident.Name]int, len(r.meta))}
+	s := &study{ended: r.ctx.Err, problem: r.problem, index: make(map[ident.Name]int, len(r.meta))}
 	depth := s.depths(r)
 	for p := range r.meta {
 		m := &r.meta[p]
@@ -217,8 +218,10 @@ func (s *study) litsOf(f *fact) []lit {
 // Limits of an explanation, in steps: some tenths of a second. They are counted, so that the same problem is explained the same way
 // everywhere.
 const (
-	shrinkSteps = 4_000_000
-	probeSteps  = shrinkSteps / 40 // of one look whether a fact is needed
+	shrinkSteps = 10_000_000
+	probeSteps  = shrinkSteps / 50 // of one look whether a fact is needed
+	factSteps   = 6                // what it costs to tell the engine of one fact
+	cutFacts    = 64               // more facts than these are first cut down to those that one derivation needs
 )
 
 // shrink leaves of the facts a set that still has no solution, and as long as the steps last, one of which none can be left out.
@@ -226,6 +229,13 @@ const (
 func (s *study) shrink() {
 	left := shrinkSteps
 	core := s.facts
+	if len(core) > cutFacts {
+		d := newDerivation(s)
+		slices.SortFunc(d.order, s.fewestVersions)
+		if end := d.run(); end != nil {
+			core = end.given()
+		}
+	}
 	for chunk := max(1, len(core)/2); left > 0; chunk /= 2 {
 		for end := len(core); end > 0 && left > 0; {
 			begin := max(0, end-chunk)
@@ -280,7 +290,10 @@ func unite(a, b []uint64) {
 // refuted reports whether the search finds within the steps left that the facts have no solution.
 func (s *study) refuted(facts []*incompat, left *int) bool {
 	steps, unsat := s.search(facts, min(*left, probeSteps))
-	*left -= steps + 8*len(facts)
+	*left -= steps + factSteps*len(facts)
+	if s.ended() != nil {
+		*left = 0
+	}
 	return unsat
 }
 
