@@ -64,9 +64,9 @@ func (a *adviser) nothingFits() {
 		k := &a.packs[inc.fact.to]
 		switch n.Fit {
 		case NoVersion:
-			a.say("of %s there %s", k.name, k.listing(n.target))
+			a.say("of %s there %s", k.name, k.listing(n.Effective))
 		case OnlyPrerelease:
-			a.say("%s %s is a prerelease, which %s leaves out", k.name, n.Near, shown(n.target))
+			a.say("%s %s is a prerelease, which %s leaves out", k.name, n.Near, shown(n.Effective))
 		case OnlyYanked:
 			a.say("%s %s is yanked: it is chosen only where it is locked already or %s asks for exactly %s", k.name, n.Near, a.file(), n.Near)
 		}

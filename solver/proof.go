@@ -55,9 +55,9 @@ type Need struct {
 	Overrides string      // where the override was written
 	Fit       Fit         // what there is
 	Near      string      // where Fit is OnlyPrerelease or OnlyYanked: the highest such version
+	Effective ident.Range // the override, else the range or, where they differ, the union of the ranges
 	by        Term        // By with its versions
 	varied    bool        // Range stands for several
-	target    ident.Range // what is effective
 }
 
 // Fit says what of the package that is needed is in the range.
@@ -132,15 +132,15 @@ func (s *study) term(p int, set []uint64) Term {
 // need says what a fact asks for.
 func (s *study) need(f *fact) *Need {
 	k := &s.packs[f.to]
-	n := &Need{Package: k.name, target: f.ranges[0]}
+	n := &Need{Package: k.name, Effective: f.ranges[0]}
 	for _, r := range f.ranges[1:] {
-		n.target = n.target.Union(r)
+		n.Effective = n.Effective.Union(r)
 	}
 	n.Range = shown(f.ranges[0])
 	if len(f.ranges) > 1 {
 		n.varied = true
 		if n.Range = s.rangeText(f.to, f.allow); isEmpty(f.allow) {
-			n.Range = clip(n.target)
+			n.Range = clip(n.Effective)
 		}
 	}
 	if f.from < 0 {
@@ -152,9 +152,9 @@ func (s *study) need(f *fact) *Need {
 		n.Versions = n.by.Range
 	}
 	if o, ok := s.problem.Overrides[k.name]; ok {
-		n.Override, n.Overrides, n.target = shown(o), s.problem.OverrideWhere[k.name], o
+		n.Override, n.Overrides, n.Effective = shown(o), s.problem.OverrideWhere[k.name], o
 	}
-	n.Fit, n.Near = k.fit(n.target, f.allow)
+	n.Fit, n.Near = k.fit(n.Effective, f.allow)
 	return n
 }
 

@@ -111,7 +111,7 @@ func TestFirstThatHasTheName(t *testing.T) {
 		t.Error("a scope's registry was asked for a name without that scope")
 	}
 	below, err := r.Shadowed(context.Background(), "pkg")
-	if err != nil || len(below) != 1 || below[0].Alias != "shared" {
+	if err != nil || len(below) != 1 || below[0].Registry.Alias != "shared" {
 		t.Errorf("shadowed: %+v, %v", below, err)
 	}
 }

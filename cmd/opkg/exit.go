@@ -138,10 +138,18 @@ func (a *app) report(err error) int {
 // printError prints an error and its hints.
 func (a *app) printError(err error) {
 	a.progress.clear()
-	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(err.Error()))
+	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(a.textOf(err)))
 	for _, hint := range hintsOf(err) {
 		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(hint))
 	}
+}
+
+// textOf is what an error says; with -v, a proof whole.
+func (a *app) textOf(err error) string {
+	if none := (*solver.NoSolutionError)(nil); a.verbose && errors.As(err, &none) {
+		return strings.Replace(err.Error(), none.Error(), none.Full(), 1)
+	}
+	return err.Error()
 }
 
 func errorJSON(err error, rule exitRule) map[string]any {

@@ -27,6 +27,9 @@ type LockOptions struct {
 	DryRun  bool         // write nothing
 	Upgrade bool         // forget what is locked
 	Names   []ident.Name // forget what is locked for these
+	Explain bool         // say why each version was chosen
+
+	solved func(*catalog, *lock.Lock) // told of the solution, and of what it was chosen from
 }
 
 // LockResult is what Lock found.
@@ -37,6 +40,7 @@ type LockResult struct {
 	Written bool          // the file's bytes changed
 	First   bool          // there was no lock before
 	Stats   solver.Stats
+	Choices []Choice // with Explain: of each package, in the order of the lock
 }
 
 // Lock solves the manifest against the registries and writes opkg.lock. What is locked is kept
@@ -77,6 +81,9 @@ func (ws *Workspace) lock(ctx context.Context, opt LockOptions) (*LockResult, er
 		}
 	}
 	res := &LockResult{Path: ws.LockPath(), First: old == nil}
+	if opt.Explain {
+		opt.solved = func(c *catalog, l *lock.Lock) { res.Choices = c.choices(ctx, l, old, opt) }
+	}
 	if res.Lock, res.Stats, err = ws.resolve(ctx, old, opt); err != nil {
 		return nil, err
 	}
@@ -181,6 +188,9 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 		return nil, sol.Stats, err
 	}
 	l.MarkDev()
+	if opt.solved != nil {
+		opt.solved(cat, l)
+	}
 	return l, sol.Stats, nil
 }
 
@@ -193,13 +203,14 @@ func as[T error](err error) bool {
 func (ws *Workspace) problem(requires []lock.Require, old *lock.Lock, opt LockOptions) solver.Problem {
 	where := map[ident.Name]manifest.Position{}
 	ranges := map[ident.Name]ident.Range{}
+	file := ws.world.show(ws.ManifestPath)
+	at := func(pos manifest.Position) string { return fmt.Sprintf("%s:%d", file, pos.Line) }
 	for _, list := range [][]manifest.Dependency{ws.Manifest.Dependencies, ws.Manifest.DevDependencies} {
 		for _, d := range list {
 			where[d.Name], ranges[d.Name] = d.Pos, d.Range
 		}
 	}
-	p := solver.Problem{Locked: map[ident.Name]ident.Version{}, Overrides: map[ident.Name]ident.Range{}}
-	file := ws.world.show(ws.ManifestPath)
+	p := solver.Problem{Locked: map[ident.Name]ident.Version{}, Overrides: map[ident.Name]ident.Range{}, OverrideWhere: map[ident.Name]string{}}
 	for _, r := range requires {
 		rng := ranges[r.Name]
 		if r.Range == "" {
@@ -207,11 +218,12 @@ func (ws *Workspace) problem(requires []lock.Require, old *lock.Lock, opt LockOp
 		}
 		p.Root = append(p.Root, solver.Root{
 			Requirement: ident.Requirement{Name: r.Name, Range: rng},
-			Where:       fmt.Sprintf("%s:%d", file, where[r.Name].Line),
+			Where:       at(where[r.Name]),
+			Dev:         r.Dev,
 		})
 	}
 	for _, o := range ws.Manifest.Overrides {
-		p.Overrides[o.Name] = o.Range
+		p.Overrides[o.Name], p.OverrideWhere[o.Name] = o.Range, at(o.Pos)
 	}
 	if old == nil || opt.Upgrade {
 		return p
@@ -241,6 +253,7 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 			return c.ws.suggest(missing)
 		}
 	}
+	c.advise(ctx, none)
 	return err
 }
 
