@@ -29,7 +29,7 @@ func (r *resolver) noSolution() *NoSolutionError {
 	} else {
 		e.Clashes = s.clashes()
 	}
-	a := adviser{study: s, r: r}
+	a := adviser{study: s, r: r, widened: map[int]bool{}}
 	e.Advice = a.advise()
 	return e
 }
@@ -39,6 +39,7 @@ type adviser struct {
 	*study
 	r        *resolver
 	attempts int
+	widened  map[int]bool // requirements of the root for which another range was found
 	out      []string
 }
 
@@ -127,7 +128,6 @@ func (a *adviser) try(p Problem) map[ident.Name]ident.Version {
 
 // widen looks for a requirement of the root's that stands in the way alone.
 func (a *adviser) widen() bool {
-	found := false
 	facts := slices.Clone(a.facts)
 	slices.SortStableFunc(facts, func(x, y *incompat) int {
 		if x.fact.from >= 0 || y.fact.from >= 0 {
@@ -148,11 +148,11 @@ func (a *adviser) widen() bool {
 		p.Root = slices.Clone(p.Root)
 		p.Root[f.root].Range = ident.Any()
 		if v, ok := a.try(p)[root.Name]; ok {
-			found = true
+			a.widened[f.root] = true
 			a.say("%s: ask for %s %s instead of %s: then there is a solution", a.at(root), root.Name, ident.Caret(v), shown(root.Range))
 		}
 	}
-	return found
+	return len(a.widened) > 0
 }
 
 // byPlace orders places in one file by line.
@@ -229,7 +229,7 @@ func (a *adviser) locked() {
 			if slices.ContainsFunc(k.all, func(c Candidate) bool { return c.Yanked && c.Version.Compare(v) == 0 }) {
 				a.say("%s %s is locked and yanked: without upgrading %s it is kept", k.name, v, k.name)
 			}
-		case !root.Range.Contains(v):
+		case !a.widened[f.root] && !root.Range.Contains(v):
 			a.say("%s %s is locked, and %s no longer allows it", k.name, v, a.at(root))
 		}
 	}
