@@ -14,7 +14,7 @@ import (
 const (
 	maxAttempts      = 6
 	attemptConflicts = 500
-	attemptReads     = 300 // beyond those of the solve that failed
+	attemptReads     = 3000 // beyond those of the solve that failed
 	maxAdvice        = 8
 )
 

@@ -225,7 +225,7 @@ func (n *Need) verb() string {
 func (n *Need) wanted() string {
 	text := named(n.Package, n.Range)
 	if n.varied {
-		text = "different versions of " + string(n.Package) + ", all in " + strings.ReplaceAll(n.Range, " || ", " or ")
+		text = string(n.Package) + " in different ranges (in all " + strings.ReplaceAll(n.Range, " || ", " or ") + ")"
 	}
 	if n.By == n.Package {
 		text += ", another version of itself"

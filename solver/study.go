@@ -218,7 +218,7 @@ func (s *study) litsOf(f *fact) []lit {
 // Limits of an explanation, in steps: some tenths of a second. They are counted, so that the same problem is explained the same way
 // everywhere.
 const (
-	shrinkSteps = 10_000_000
+	shrinkSteps = 4_000_000
 	probeSteps  = shrinkSteps / 50 // of one look whether a fact is needed
 	factSteps   = 6                // what it costs to tell the engine of one fact
 	cutFacts    = 64               // more facts than these are first cut down to those that one derivation needs
