@@ -96,7 +96,11 @@ func (k *studied) listing(rng ident.Range) string {
 			}
 		}
 	}
-	text := fmt.Sprintf("are %d versions, the newest %s", len(k.versions), newest)
+	which := ""
+	if len(k.all) > len(k.versions) {
+		which = " that are not yanked"
+	}
+	text := fmt.Sprintf("are %d versions%s, the newest %s", len(k.versions), which, newest)
 	near := slices.DeleteFunc([]string{below, above}, func(v string) bool { return v == "" || v == newest.String() })
 	if len(near) > 0 {
 		text += "; nearest to " + shown(rng) + ": " + strings.Join(near, " and ")
