@@ -210,23 +210,24 @@ func (s *stage) condition(t *testing.T) condition {
 	return c
 }
 
-// checkWhole fails unless everything that is visible is whole, and is as it was before or as it shall be.
-func (s *stage) checkWhole(t *testing.T, before, after condition) {
+// whole lists what is visible and torn, or neither as it was before nor as it shall be.
+func (s *stage) whole(t *testing.T, before, after condition) (wrong []string) {
 	t.Helper()
+	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	now := s.condition(t)
 	for _, name := range []string{"openpackage.yml", "opkg.lock", ".openpackage/openpackage.index.yml"} {
 		if got := now.files[name]; got != before.files[name] && got != after.files[name] {
-			t.Errorf("%s is neither the old nor the new one:\n%s", name, got)
+			errorf("%s is neither the old nor the new one:\n%s", name, got)
 		}
 	}
 	for dir, tree := range now.versions {
 		if tree != before.versions[dir] && tree != after.versions[dir] {
-			t.Errorf("%s is neither the old nor the new one", dir)
+			errorf("%s is neither the old nor the new one", dir)
 		}
 	}
 	for dir := range before.versions {
 		if after.versions[dir] != "" && now.versions[dir] == "" {
-			t.Errorf("%s is gone", dir)
+			errorf("%s is gone", dir)
 		}
 	}
 	store, err := cas.Open(filepath.Join(s.home, ".openpackage", "store", "v1"), cas.Options{})
@@ -242,7 +243,7 @@ func (s *stage) checkWhole(t *testing.T, before, after condition) {
 		switch dir := filepath.Dir(path); filepath.Base(dir) {
 		case "trees":
 			if tree, err := cas.ParseTree(data); err != nil || tree.ID().Hex() != name {
-				t.Errorf("%s is torn", path)
+				errorf("%s is torn", path)
 			}
 		case "artifacts":
 			id, err := ident.ParseSHA256(name)
@@ -251,7 +252,7 @@ func (s *stage) checkWhole(t *testing.T, before, after condition) {
 			}
 			// A record is visible with all that it names, unless a stat betrays that somebody wrote through a link.
 			if _, ok, err := store.Artifact(id); (!ok || err != nil) && !slices.Contains(before.store, path) {
-				t.Errorf("%s is there, and not all that it names: %v", path, err)
+				errorf("%s is there, and not all that it names: %v", path, err)
 			}
 		case "roots":
 		default: // a blob: intact, or its stat betrays it
@@ -261,51 +262,54 @@ func (s *stage) checkWhole(t *testing.T, before, after condition) {
 			}
 			intact := fi.Mode() == 0o444 && fi.ModTime().Equal(time.Unix(cas.BlobTime, 0))
 			if id := filepath.Base(dir) + name; intact && fmt.Sprintf("%x", blake3.Sum256(data)) != id {
-				t.Errorf("%s is torn", path)
+				errorf("%s is torn", path)
 			}
 		}
 	}
 	if roots, damaged, err := store.ReadRoots(); err != nil || len(damaged) > 0 {
-		t.Errorf("roots: %v, %v, %v", roots, damaged, err)
+		errorf("roots: %v, %v, %v", roots, damaged, err)
 	}
 	if data, ok := now.files["opkg.lock"]; ok {
 		if _, err := lock.Parse("opkg.lock", []byte(data)); err != nil {
-			t.Error(err)
+			errorf("%v", err)
 		}
 	}
+	return wrong
 }
 
-// checkDone fails unless the next run completes what was stopped, and leaves nothing.
-func (s *stage) checkDone(t *testing.T, scene crashScene, after condition) {
+// done lets the next run complete what was stopped, and lists what is not as it shall be then.
+func (s *stage) done(t *testing.T, scene crashScene, after condition) (wrong []string) {
 	t.Helper()
+	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	args := scene.again
 	if args == nil {
 		args = scene.args
 	}
 	out, err := s.opkg(t, args...).CombinedOutput()
 	if err != nil && !(scene.args[0] == "remove" && bytes.Contains(out, []byte("does not ask for"))) {
-		t.Errorf("the next run: %v\n%s", err, out)
+		errorf("the next run: %v\n%s", err, out)
 	}
 	now := s.condition(t)
 	for name, text := range after.files {
 		if now.files[name] != text && scene.again == nil {
-			t.Errorf("after the next run %s is\n%s\nwant\n%s", name, now.files[name], text)
+			errorf("after the next run %s is\n%s\nwant\n%s", name, now.files[name], text)
 		}
 	}
 	for dir, tree := range after.versions {
 		if now.versions[dir] != tree {
-			t.Errorf("after the next run %s is not whole", dir)
+			errorf("after the next run %s is not whole", dir)
 		}
 	}
 	if scene.args[0] == "gc" && !slices.Equal(now.store, after.store) {
-		t.Errorf("after the next run the store holds\n%q\nwant\n%q", now.store, after.store)
+		errorf("after the next run the store holds\n%q\nwant\n%q", now.store, after.store)
 	}
 	if len(s.leftovers(t)) > 0 { // the next run had no use for the store; another has
 		s.must(t, "gc")
 	}
 	if left := s.leftovers(t); len(left) > 0 {
-		t.Errorf("the next run leaves %v", left)
+		errorf("the next run leaves %v", left)
 	}
+	return wrong
 }
 
 // leftovers are temporary files and directories, those of the workspace apart, which go when they are old.
@@ -357,10 +361,8 @@ func TestKilledAnywhere(t *testing.T) {
 					return
 				}
 				kills++
-				s.checkWhole(t, before, after)
-				s.checkDone(t, scene, after)
-				if t.Failed() {
-					t.Fatalf("killed at operation %d: %s %s\n%s", n, rep.Op, rep.Path, s.live)
+				if wrong := slices.Concat(s.whole(t, before, after), s.done(t, scene, after)); len(wrong) > 0 {
+					t.Fatalf("killed at operation %d: %s %s: %s", n, rep.Op, rep.Path, strings.Join(wrong, "\n"))
 				}
 			}
 		})

@@ -73,11 +73,9 @@ func TestFaultsAnywhere(t *testing.T) {
 					if rep.Status == 0 {
 						tolerated++
 					}
-					s.checkFault(t, rep, errno, out, lay)
-					s.checkWhole(t, before, after)
-					s.checkDone(t, scene, after)
-					if t.Failed() {
-						t.Fatalf("operation %d: %s %s: %v\n%s\n%s", n, rep.Op, rep.Path, errno, out, s.live)
+					wrong := slices.Concat(s.failedWell(t, rep, errno, out, lay), s.whole(t, before, after), s.done(t, scene, after))
+					if len(wrong) > 0 {
+						t.Fatalf("operation %d: %s %s: %v\n%s\n%s", n, rep.Op, rep.Path, errno, out, strings.Join(wrong, "\n"))
 					}
 				}
 			}
@@ -86,28 +84,29 @@ func TestFaultsAnywhere(t *testing.T) {
 	}
 }
 
-// checkFault judges how a run ended in which one operation failed.
-func (s *stage) checkFault(t *testing.T, rep traced, errno syscall.Errno, out string, lay []string) {
+// failedWell lists what is wrong with how a run ended in which one operation failed.
+func (s *stage) failedWell(t *testing.T, rep traced, errno syscall.Errno, out string, lay []string) (wrong []string) {
 	t.Helper()
 	if rep.Status == 0 {
-		return
+		return nil
 	}
 	if !strings.Contains(out, "opkg: error: ") || !strings.Contains(out, "/") {
-		t.Errorf("status %d, and no error that names a path", rep.Status)
+		wrong = append(wrong, fmt.Sprintf("status %d, and no error that names a path", rep.Status))
 	}
 	if strings.Contains(out, "panic") {
-		t.Error("a panic")
+		wrong = append(wrong, "a panic")
 	}
 	hinted := []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EACCES, syscall.EPERM, syscall.EMFILE, syscall.ENFILE, syscall.EIO}
 	if strings.Contains(out, errno.Error()) && slices.Contains(hinted, errno) && !strings.Contains(out, "opkg: hint: ") {
-		t.Error("nothing says what to do")
+		wrong = append(wrong, "nothing says what to do")
 	}
 	if rep.Op == "unlink" || rep.Op == "rename" && strings.Contains(rep.Path, "/.opkg-") {
-		return // what cannot be removed now is removed by the next run
+		return wrong // what cannot be removed now is removed by the next run
 	}
 	for _, left := range s.leftovers(t) {
 		if !slices.Contains(lay, left) {
-			t.Errorf("%s is left", left)
+			wrong = append(wrong, left+" is left")
 		}
 	}
+	return wrong
 }

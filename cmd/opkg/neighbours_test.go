@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/openpackage/opkg/cas"
@@ -84,9 +85,8 @@ func TestNeighbours(t *testing.T) {
 	}
 	machines[0].must(t, "gc")
 	s := &stage{machine: machines[0]}
-	s.checkWhole(t, condition{}, s.condition(t))
-	if left := s.leftovers(t); len(left) > 0 {
-		t.Errorf("left: %v", left)
+	if wrong := append(s.whole(t, condition{}, s.condition(t)), s.leftovers(t)...); len(wrong) > 0 {
+		t.Errorf("%s", strings.Join(wrong, "\n"))
 	}
 	t.Logf("%d rounds of %d syncs and 3 gcs", rounds, workspaces)
 }

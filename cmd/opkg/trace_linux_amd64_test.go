@@ -18,9 +18,9 @@ import (
 // The tracer runs opkg and stops it at its n-th operation on files below one directory: it counts system calls, so nothing that opkg does
 // to the disk escapes it, whichever room does it. It is a process of its own, since a tracer waits for all its children.
 //
-//	opkg-traced count|kill:N|fault:N:ERRNO DIR opkg-arguments...
+//	opkg-traced count|kill:N|unsynced:N|fault:N:ERRNO DIR opkg-arguments...
 //
-// What happened is written as JSON to the file that traceReport names.
+// Unsynced is kill, in a system that forgets to sync. What happened is written as JSON to the file that traceReport names.
 
 // traceReport is the variable that names the file for the report.
 const traceReport = "OPKG_TEST_TRACE_REPORT"
@@ -184,8 +184,14 @@ func (t *tracer) stopped(tid int) error {
 		return err
 	}
 	op, path := t.operation(&regs)
-	if op == "" || !strings.HasPrefix(path, t.dir) || t.mode == "kill" && !changes(op, &regs) {
+	kills := t.mode == "kill" || t.mode == "unsynced"
+	if op == "" || !strings.HasPrefix(path, t.dir) || kills && !changes(op, &regs) {
 		return nil
+	}
+	if t.mode == "unsynced" && op == "sync" { // it succeeds, and does nothing
+		call.fault = true
+		regs.Orig_rax = ^uint64(0)
+		return syscall.PtraceSetRegs(tid, &regs)
 	}
 	t.rep.Count++
 	if t.mode == "count" {
