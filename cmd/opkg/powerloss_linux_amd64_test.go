@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,7 @@ func (d *disk) unmount(t *testing.T) {
 	var out []byte
 	var err error
 	for range 50 {
+		runtime.GC() // closes what stores of this test hold
 		if out, err = exec.Command("umount", d.dir).CombinedOutput(); err == nil {
 			return
 		}

@@ -18,9 +18,9 @@ import (
 // The tracer runs opkg and stops it at its n-th operation on files below one directory: it counts system calls, so nothing that opkg does
 // to the disk escapes it, whichever room does it. It is a process of its own, since a tracer waits for all its children.
 //
-//	opkg-traced count|kill:N|unsynced:N|fault:N:ERRNO DIR opkg-arguments...
+//	opkg-traced count|kill:N|unsynced:N|fault:N:ERRNO|every:OPERATION:ERRNO DIR opkg-arguments...
 //
-// Unsynced is kill, in a system that forgets to sync. What happened is written as JSON to the file that traceReport names.
+// Unsynced is kill, in a system that forgets to sync; every fails all operations of one kind. What happened is written as JSON to the file that traceReport names.
 
 // traceReport is the variable that names the file for the report.
 const traceReport = "OPKG_TEST_TRACE_REPORT"
@@ -68,6 +68,7 @@ type tracer struct {
 	dir    string
 	mode   string
 	at     int
+	every  string
 	errno  syscall.Errno
 	rep    traced
 	inside map[int]*entered // threads that are in a system call
@@ -83,7 +84,9 @@ func traceRun(what, dir string, args []string) (*traced, error) {
 	t := &tracer{dir: dir, inside: map[int]*entered{}, rep: traced{Status: -1}}
 	fields := strings.Split(what, ":")
 	t.mode = fields[0]
-	if len(fields) > 1 {
+	if t.mode == "every" {
+		t.every = fields[1]
+	} else if len(fields) > 1 {
 		n, err := strconv.Atoi(fields[1])
 		if err != nil {
 			return nil, err
@@ -194,6 +197,11 @@ func (t *tracer) stopped(tid int) error {
 		return syscall.PtraceSetRegs(tid, &regs)
 	}
 	t.rep.Count++
+	if t.mode == "every" && op == t.every {
+		call.fault = true
+		regs.Orig_rax = ^uint64(0)
+		return syscall.PtraceSetRegs(tid, &regs)
+	}
 	if t.mode == "count" {
 		t.rep.Names = append(t.rep.Names, op+" "+path)
 	}
