@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -277,17 +276,16 @@ func (s *stage) whole(t *testing.T, before, after condition) (wrong []string) {
 	return wrong
 }
 
-// done lets the next run complete what was stopped, and lists what is not as it shall be then.
-func (s *stage) done(t *testing.T, scene crashScene, after condition) (wrong []string) {
+// done lets the next run complete what was stopped, and lists what is not as it shall be then. run is how the next run is made.
+func (s *stage) done(t *testing.T, scene crashScene, after condition, run func(args []string) (out string, failed bool)) (wrong []string) {
 	t.Helper()
 	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	args := scene.again
 	if args == nil {
 		args = scene.args
 	}
-	out, err := s.opkg(t, args...).CombinedOutput()
-	if err != nil && !(scene.args[0] == "remove" && bytes.Contains(out, []byte("does not ask for"))) {
-		errorf("the next run: %v\n%s", err, out)
+	if out, failed := run(args); failed {
+		errorf("the next run fails:\n%s", out)
 	}
 	now := s.condition(t)
 	for name, text := range after.files {
@@ -310,6 +308,22 @@ func (s *stage) done(t *testing.T, scene crashScene, after condition) (wrong []s
 		errorf("the next run leaves %v", left)
 	}
 	return wrong
+}
+
+// plainly runs opkg and nothing else.
+func (s *stage) plainly(t *testing.T) func([]string) (string, bool) {
+	return func(args []string) (string, bool) {
+		out, err := s.opkg(t, args...).CombinedOutput()
+		return string(out), err != nil
+	}
+}
+
+// rebooted runs opkg as if the system had been started anew.
+func (s *stage) rebooted(t *testing.T) func([]string) (string, bool) {
+	return func(args []string) (string, bool) {
+		rep, out := s.trace(t, "reboot", args)
+		return out, rep.Status != 0
+	}
 }
 
 // leftovers are temporary files and directories, those of the workspace apart, which go when they are old.
@@ -361,7 +375,7 @@ func TestKilledAnywhere(t *testing.T) {
 					return
 				}
 				kills++
-				if wrong := slices.Concat(s.whole(t, before, after), s.done(t, scene, after)); len(wrong) > 0 {
+				if wrong := slices.Concat(s.whole(t, before, after), s.done(t, scene, after, s.plainly(t))); len(wrong) > 0 {
 					t.Fatalf("killed at operation %d: %s %s: %s", n, rep.Op, rep.Path, strings.Join(wrong, "\n"))
 				}
 			}

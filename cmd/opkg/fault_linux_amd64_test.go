@@ -73,7 +73,7 @@ func TestFaultsAnywhere(t *testing.T) {
 					if rep.Status == 0 {
 						tolerated++
 					}
-					wrong := slices.Concat(s.failedWell(t, rep, errno, out, lay), s.whole(t, before, after), s.done(t, scene, after))
+					wrong := slices.Concat(s.failedWell(t, rep, errno, out, lay), s.whole(t, before, after), s.done(t, scene, after, s.plainly(t)))
 					if len(wrong) > 0 {
 						t.Fatalf("operation %d: %s %s: %v\n%s\n%s", n, rep.Op, rep.Path, errno, out, strings.Join(wrong, "\n"))
 					}

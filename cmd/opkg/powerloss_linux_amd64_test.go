@@ -152,7 +152,7 @@ func playPowerLoss(t *testing.T, options, mode string, scene crashScene, stride 
 		}
 		d.losePower(t)
 		cuts++
-		if wrong := slices.Concat(s.whole(t, before, after), s.done(t, scene, after)); len(wrong) > 0 {
+		if wrong := slices.Concat(s.done(t, scene, after, s.rebooted(t)), s.whole(t, before, after)); len(wrong) > 0 {
 			failed = append(failed, fmt.Sprintf("cut at operation %d, %s %s: %s", n, rep.Op, strings.TrimPrefix(rep.Path, d.dir), strings.Join(wrong, "; ")))
 		}
 		if rep.Op == "" {
@@ -161,8 +161,8 @@ func playPowerLoss(t *testing.T, options, mode string, scene crashScene, stride 
 	}
 }
 
-// TestPowerLoss cuts the power at operations of commands, all of them in the nightly run: what is visible then is whole, and the next
-// run completes without help. The journal is committed first, which is the worst case: names last, and what was not
+// TestPowerLoss cuts the power at operations of commands, all of them in the nightly run: the next run completes without help, and then
+// everything is whole. The journal is committed first, which is the worst case: names last, and what was not
 // synced is lost.
 func TestPowerLoss(t *testing.T) {
 	if testing.Short() {
