@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +30,7 @@ type crashScene struct {
 	prepare func(t *testing.T, s *stage) // what the command finds
 	args    []string
 	again   []string // what completes it after a kill; nil: the command itself
+	http    bool     // the registry is a server
 }
 
 // stage is where a scene is played: a home and a workspace below one directory, which is put back as it was before each run.
@@ -40,34 +43,35 @@ type stage struct {
 // crashScenes are all commands that change the disk. A new one belongs here.
 func crashScenes() []crashScene {
 	synced := func(t *testing.T, s *stage) { s.must(t, "sync", "-q") }
+	damaged := func(t *testing.T, s *stage) { // one has a file more, one is gone, one was written to through a link
+		synced(t, s)
+		installed := filepath.Join(s.home, ".openpackage", "registry")
+		write(t, filepath.Join(installed, "tool", "1.0.0", "extra.md"), "extra")
+		rule := filepath.Join(installed, "base", "1.0.0", "rules", "a.md")
+		err := errors.Join(os.RemoveAll(filepath.Join(installed, "short")), os.Chmod(rule, 0o644), os.WriteFile(rule, []byte("evil"), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	return []crashScene{
-		{"lock", func(t *testing.T, s *stage) {}, []string{"lock"}, nil},
-		{"sync", func(t *testing.T, s *stage) { s.must(t, "lock", "-q") }, []string{"sync"}, nil},
-		{"heal", func(t *testing.T, s *stage) { // one damaged, one gone, one whose blob was written to through its link
-			synced(t, s)
-			installed := filepath.Join(s.home, ".openpackage", "registry")
-			write(t, filepath.Join(installed, "tool", "1.0.0", "extra.md"), "extra")
-			if err := os.RemoveAll(filepath.Join(installed, "short")); err != nil {
-				t.Fatal(err)
-			}
-			rule := filepath.Join(installed, "base", "1.0.0", "rules", "a.md")
-			if err := errors.Join(os.Chmod(rule, 0o644), os.WriteFile(rule, []byte("evil"), 0o644)); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"sync"}, nil},
+		{"lock", func(t *testing.T, s *stage) {}, []string{"lock"}, nil, false},
+		{"lock over HTTP", func(t *testing.T, s *stage) {}, []string{"lock"}, nil, true},
+		{"sync", func(t *testing.T, s *stage) { s.must(t, "lock", "-q") }, []string{"sync"}, nil, false},
+		{"heal", damaged, []string{"sync"}, nil, false},
+		{"repair", damaged, []string{"verify", "--repair"}, nil, false},
 		{"upgrade", func(t *testing.T, s *stage) {
 			synced(t, s)
 			write(t, filepath.Join(s.workspace, "openpackage.yml"), "name: ws\ndependencies:\n  - name: tool\n  - name: base\n    version: 1.1.0\n")
-		}, []string{"sync"}, nil},
-		{"add", synced, []string{"add", "extra"}, nil},
-		{"remove", synced, []string{"remove", "tool"}, []string{"install"}},
+		}, []string{"sync"}, nil, false},
+		{"add", synced, []string{"add", "extra"}, nil, false},
+		{"remove", synced, []string{"remove", "tool"}, []string{"install"}, false},
 		{"gc", func(t *testing.T, s *stage) {
 			synced(t, s)
 			s.must(t, "add", "extra", "-q")
 			s.must(t, "remove", "extra", "tool", "-q")
 			write(t, filepath.Join(s.home, ".openpackage", "store", "v1", "tmp", "4711-0", "1"), "left by a kill")
-		}, []string{"gc", "--grace", "0"}, nil},
-		{"clean", synced, []string{"cache", "clean"}, nil},
+		}, []string{"gc", "--grace", "0"}, nil, false},
+		{"clean", synced, []string{"cache", "clean"}, nil, false},
 	}
 }
 
@@ -115,6 +119,17 @@ func newStage(t *testing.T) *stage {
 	write(t, filepath.Join(s.home, ".openpackage", "config.yml"), "registries:\n  team: file:"+s.registry+"\n")
 	write(t, filepath.Join(s.workspace, "openpackage.yml"), "name: ws\ndependencies:\n  - name: tool\n  - name: base\n    version: 1.0.0\n")
 	return s
+}
+
+// prepare makes what the scene begins with.
+func (s *stage) prepare(t *testing.T, scene crashScene) {
+	t.Helper()
+	if scene.http {
+		srv := httptest.NewServer(http.FileServer(http.Dir(s.registry)))
+		t.Cleanup(srv.Close)
+		write(t, filepath.Join(s.home, ".openpackage", "config.yml"), "registries:\n  team: "+srv.URL+"\n")
+	}
+	scene.prepare(t, s)
 }
 
 // fastDir is a directory in memory where there is one: what is tested is order, not the disk.
@@ -326,10 +341,13 @@ func (s *stage) rebooted(t *testing.T) func([]string) (string, bool) {
 	}
 }
 
-// leftovers are temporary files and directories, those of the workspace apart, which go when they are old.
+// leftovers are temporary files and directories; those of the workspace and of the cache apart, which go when they are old.
 func (s *stage) leftovers(t *testing.T) (left []string) {
 	t.Helper()
 	_ = filepath.WalkDir(filepath.Join(s.home, ".openpackage"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "cache" {
+			return fs.SkipDir
+		}
 		if err == nil && (strings.HasPrefix(d.Name(), ".opkg-") || strings.Contains(d.Name(), ".tmp-") || filepath.Base(filepath.Dir(path)) == "tmp") {
 			left = append(left, path)
 		}
@@ -354,7 +372,7 @@ func TestKilledAnywhere(t *testing.T) {
 		t.Run(scene.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			scene.prepare(t, s)
+			s.prepare(t, scene)
 			before := s.condition(t)
 			s.keep(t)
 			s.reset(t)

@@ -43,7 +43,7 @@ func TestFaultsAnywhere(t *testing.T) {
 		t.Run(scene.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			scene.prepare(t, s)
+			s.prepare(t, scene)
 			before := s.condition(t)
 			lay := s.leftovers(t)
 			s.keep(t)

@@ -139,7 +139,7 @@ func playPowerLoss(t *testing.T, options, mode string, scene crashScene, stride 
 		t.Fatalf("%v: %s", err, out)
 	}
 	s.home, s.workspace = filepath.Join(s.live, "home"), filepath.Join(s.live, "ws")
-	scene.prepare(t, s)
+	s.prepare(t, scene)
 	before := s.condition(t)
 	d.keep(t)
 	s.must(t, scene.args...)
