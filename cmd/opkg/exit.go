@@ -100,7 +100,7 @@ type hinted struct {
 func (e *hinted) Hint() string  { return e.hint }
 func (e *hinted) Unwrap() error { return e.error }
 
-// hintsOf collects what an error advises: one Hint, or several Hints.
+// hintsOf collects what an error advises: one Hint, or several Hints, or what to do about an error of the system.
 func hintsOf(err error) []string {
 	var many interface{ Hints() []string }
 	if errors.As(err, &many) {
@@ -109,6 +109,9 @@ func hintsOf(err error) []string {
 	var one interface{ Hint() string }
 	if errors.As(err, &one) && one.Hint() != "" {
 		return []string{one.Hint()}
+	}
+	if hint := diskHint(err); hint != "" {
+		return []string{hint}
 	}
 	return nil
 }
