@@ -23,7 +23,6 @@ type engine struct {
 	saved  []uint64 // domains before each step
 	levels []int32  // where each decision level begins on the trail
 	head   int32    // first step that is not propagated yet
-	base   int32    // steps at this level or below are taken for granted
 
 	late      []lateUnit
 	lateCheck bool
@@ -32,9 +31,6 @@ type engine struct {
 	fresh   []int32 // packages that had to be chosen for the first time
 	heap    []int32 // packages to decide, best first
 	bump    float64 // what a part in a conflict adds to a package's activity
-
-	keep bool // record antecedents, and resolve facts of level 0 too: for proofs
-	log  []antecedent
 
 	conflict  conflictSet
 	learned   int // live clauses that were learned
@@ -60,6 +56,7 @@ type pack struct {
 	heapAt   int32 // place in the heap, or -1
 	class    class
 	wanted   bool // it had to be chosen at some time
+	aux      bool // no package at all, but a variable of an improvement pass: never decided by the order
 	activity float64
 	watched  []watchedTerm
 	loaded   []uint64 // versions whose requirements are clauses already
@@ -83,8 +80,6 @@ type watchedTerm struct {
 // clause is one incompatibility. The first two terms are watched.
 type clause struct {
 	at, n int32 // lits[at:at+n]
-	logAt int32 // antecedents, where the engine keeps them
-	logN  int32
 	glue  int32 // decision levels it joined when it was learned
 	kind  clauseKind
 	dead  bool // out of use; still a reason for what it derived
@@ -95,7 +90,6 @@ type clauseKind uint8
 const (
 	fromRequirement clauseKind = iota
 	fromConflict
-	temporary // holds for one improvement pass alone, as what is learned in one
 )
 
 // step is one narrowing of one package's domain.
@@ -188,7 +182,7 @@ func (e *engine) push(p, reason int32) []uint64 {
 func (e *engine) narrowed(p int32, d []uint64) {
 	k := &e.packs[p]
 	k.size = count(d)
-	if hasBit(d, k.absent) {
+	if k.aux || hasBit(d, k.absent) {
 		return
 	}
 	if !k.wanted {
@@ -221,6 +215,17 @@ func (e *engine) decide(p, v int32) {
 	e.narrowed(p, d)
 }
 
+// assume opens a level in which t holds.
+func (e *engine) assume(t term) {
+	e.levels = append(e.levels, int32(len(e.trail)))
+	p := e.terms[t].pkg
+	d := e.push(p, noReason)
+	for i, x := range e.set(t) {
+		d[i] &= x
+	}
+	e.narrowed(p, d)
+}
+
 // backtrack undoes all levels above to.
 func (e *engine) backtrack(to int32) {
 	if e.level() <= to {
@@ -234,7 +239,7 @@ func (e *engine) backtrack(to int32) {
 		copy(d, e.saved[s.old:])
 		k.last = s.prev
 		k.size = count(d)
-		if !hasBit(d, k.absent) {
+		if !k.aux && !hasBit(d, k.absent) {
 			e.heapDown(s.pkg)
 		}
 	}

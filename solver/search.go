@@ -6,20 +6,30 @@ import "errors"
 // decided first.
 const restartUnit = 100 // conflicts
 
-// errExhausted ends an improvement pass whose bound is reached.
-var errExhausted = errors.New("the bound of an improvement pass is reached")
+// errExhausted ends a search whose limit is reached.
+var errExhausted = errors.New("the limit of an improvement pass is reached")
 
-// bound limits one search.
-type bound struct {
-	conflicts int // 0: none
-	reads     int
+// query is what a search looks for. The zero query is any solution.
+type query struct {
+	assume term // holds in the solution; of a variable of its own, so that what is learned says what it rests on
+	// accept looks at a solution. Where it is not what is sought, accept adds a clause that says so.
+	accept func() bool
+	limit  limits
+}
+
+// limits bound a search; 0 is none.
+type limits struct {
+	steps, reads int // of the whole solve
+}
+
+func (r *resolver) exhausted(l limits) bool {
+	return l.steps > 0 && r.e.steps > l.steps || l.reads > 0 && r.stats.RequirementsAsked > l.reads
 }
 
 // search runs until every package that must be chosen has one version. It reports false where that
 // cannot be.
-func (r *resolver) search(limit bound) (bool, error) {
+func (r *resolver) search(q query) (bool, error) {
 	e := r.e
-	conflicts, reads := r.stats.Conflicts, r.stats.RequirementsAsked
 	restarts, restartAt := 1, r.stats.Conflicts+restartUnit
 	maxLearned := max(minLearned, len(e.clauses)/2)
 	for !r.none {
@@ -30,14 +40,14 @@ func (r *resolver) search(limit bound) (bool, error) {
 		if e.interrupt != nil {
 			return false, e.interrupt
 		}
-		if limit.conflicts > 0 && (r.stats.Conflicts-conflicts > limit.conflicts || r.stats.RequirementsAsked-reads > limit.reads) {
+		if r.exhausted(q.limit) {
 			return false, errExhausted
 		}
 		if r.stats.Conflicts >= restartAt {
 			restarts++
 			restartAt = r.stats.Conflicts + restartUnit*luby(restarts)
-			e.backtrack(e.base)
-			if e.learned > maxLearned && e.base == 0 {
+			e.backtrack(0)
+			if e.learned > maxLearned {
 				e.reduce()
 				maxLearned += maxLearned / 20
 			}
@@ -48,9 +58,21 @@ func (r *resolver) search(limit bound) (bool, error) {
 		} else if loaded {
 			continue
 		}
+		if q.assume != noTerm && e.level() == 0 {
+			if e.contradicted(q.assume) {
+				return false, nil
+			}
+			if !e.satisfied(q.assume) {
+				e.assume(q.assume)
+				continue
+			}
+		}
 		p := e.pick()
 		if p < 0 {
-			return true, nil
+			if q.accept == nil || q.accept() {
+				return true, nil
+			}
+			continue
 		}
 		v := e.preferred(p)
 		if !e.isLoaded(p, v) {

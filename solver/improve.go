@@ -1,0 +1,320 @@
+package solver
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// A first solution is good, since the best versions are tried first, but a package that was decided early may have cost a
+// later one more than needed. So it is improved until nothing is better, in three passes:
+//
+//  1. the packages to upgrade: none can be newer unless another of them is older;
+//  2. the locked versions: as many are kept as in any solution;
+//  3. all packages: no solution with as many kept is better for one package and worse for none that both have.
+//
+// Each pass asks the engine for a solution that is better than the best so far, under an assumption on a variable of its
+// own: what is learned under it names it, and so stays true when it is dropped. When there is none, the pass is proven;
+// when its limits are reached, the best so far stands. Limits count steps and reads, never time: the answer is the same
+// everywhere.
+
+// Limits of all improvement passes together, beyond what the first solution took.
+const (
+	improveSteps = 2_000_000 // and as many as the first solution took
+	improveReads = 1_000     // and half as many as the first solution took
+)
+
+// improver holds the best solution so far.
+type improver struct {
+	*resolver
+	best  []int32
+	limit limits
+	// lost counts the locked versions that are not kept: its state i is "i of them", the last is "as many as
+	// at first, or more". It is -1 before the pass that needs it.
+	lost int32
+}
+
+func (r *resolver) improve(first []int32) ([]int32, error) {
+	m := improver{resolver: r, best: first, lost: -1, limit: limits{
+		steps: 2*r.e.steps + improveSteps,
+		reads: r.stats.RequirementsAsked*3/2 + improveReads,
+	}}
+	err := m.passes()
+	if err != nil && !errors.Is(err, errExhausted) {
+		return nil, err
+	}
+	return m.best, nil
+}
+
+func (m *improver) passes() error {
+	if len(m.unlock) > 0 {
+		unlocked := func(p int32) bool { return m.e.packs[p].class == classUnlocked }
+		if err := m.pareto(unlocked, 0); err != nil {
+			return err
+		}
+		m.settle(unlocked)
+	}
+	if err := m.keepMore(); err != nil {
+		return err
+	}
+	return m.pareto(func(int32) bool { return true }, m.kept(m.best))
+}
+
+// variable is a new variable with the states 0 to last.
+func (m *improver) variable(last int32) int32 {
+	p := m.e.addPackage(last, -1, classFree)
+	m.e.packs[p].aux = true
+	m.meta = append(m.meta, packMeta{})
+	return p
+}
+
+// states is the term "p is in one of the states lo ≤ i < hi".
+func (m *improver) states(p, lo, hi int32) term {
+	s := m.scratch(p)
+	setRun(s, lo, hi)
+	return m.e.intern(p, s)
+}
+
+// rule adds a clause at level 0.
+func (m *improver) rule(lits ...term) {
+	m.e.backtrack(0)
+	m.addClause(lits, fromRequirement)
+}
+
+// better is the set of versions of p, in the scratch set, that are better than v: the locked one, else those that are newer.
+func (m *improver) better(p, v int32) []uint64 {
+	k, s := &m.e.packs[p], m.scratch(p)
+	if k.locked != v {
+		setRun(s, v+1, k.absent)
+		if k.locked >= 0 {
+			setBit(s, k.locked)
+		}
+	}
+	return s
+}
+
+// isBetter reports whether p in version w is better than in v.
+func (m *improver) isBetter(p, w, v int32) bool {
+	locked := m.e.packs[p].locked
+	return v != locked && (w == locked || w > v)
+}
+
+// worse is the term "p is chosen in a worse version than v".
+func (m *improver) worse(p, v int32) term {
+	s := m.better(p, v)
+	setBit(s, v)
+	setBit(s, m.e.packs[p].absent)
+	m.complement(p, s)
+	return m.e.intern(p, s)
+}
+
+// settle makes it a rule that no package in scope becomes worse than it is now.
+func (m *improver) settle(scope func(p int32) bool) {
+	for p, v := range m.best {
+		if v >= 0 && scope(int32(p)) {
+			m.rule(m.worse(int32(p), v))
+		}
+	}
+}
+
+// pareto looks for solutions that are better for a package in scope, worse for none in scope, and keep so many locked
+// versions.
+func (m *improver) pareto(scope func(p int32) bool, keep int) error {
+	for seen := [][]int32{}; ; {
+		m.e.backtrack(0)
+		if c := m.e.propagate(); c >= 0 || m.e.interrupt != nil {
+			return m.e.interrupt
+		}
+		on := m.variable(1) // 0: a better solution is sought; 1: it is not
+		seeking := m.states(on, 0, 1)
+		any := []term{seeking} // not all of these: some package becomes better
+		var aims []int32
+		for p, v := range m.best {
+			p := int32(p)
+			if v < 0 || !scope(p) {
+				continue
+			}
+			s := m.better(p, v)
+			if disjoint(m.e.domain(p), s) {
+				continue
+			}
+			m.complement(p, s)
+			any = append(any, m.e.intern(p, s))
+			aims = append(aims, p)
+		}
+		if len(any) == 1 {
+			return nil
+		}
+		m.rule(any...)
+		for p, v := range m.best {
+			if p := int32(p); v >= 0 && scope(p) {
+				m.rule(seeking, m.worse(p, v))
+			}
+		}
+		if m.lost >= 0 {
+			most := m.lockedNames() - keep
+			m.rule(seeking, m.states(m.lost, int32(most)+1, m.e.packs[m.lost].absent+1))
+		}
+		found, err := m.search(query{assume: seeking, limit: m.limit, accept: func() bool {
+			now := m.assignment()
+			switch {
+			case m.kept(now) < keep:
+				m.block(seeking, now, m.notKept(now))
+			case !slices.ContainsFunc(aims, func(p int32) bool { return now[p] >= 0 && m.isBetter(p, now[p], m.best[p]) }):
+				m.block(seeking, now, func(p, v int32) bool {
+					return int(p) >= len(m.best) || m.best[p] < 0 || !scope(p) || !m.isBetter(p, v, m.best[p])
+				})
+			default:
+				return true
+			}
+			return false
+		}})
+		if err != nil || !found {
+			return err
+		}
+		now := m.assignment()
+		if slices.ContainsFunc(seen, func(s []int32) bool { return sameVersions(s, now) }) {
+			return nil // each of a ring beats the next: where packages come and go, that can be
+		}
+		seen = append(seen, m.best)
+		m.best = now
+		m.rule(seeking)
+	}
+}
+
+// sameVersions compares assignments that may know different numbers of packages.
+func sameVersions(a, b []int32) bool {
+	n := min(len(a), len(b))
+	chosen := func(v int32) bool { return v >= 0 }
+	return slices.Equal(a[:n], b[:n]) && !slices.ContainsFunc(a[n:], chosen) && !slices.ContainsFunc(b[n:], chosen)
+}
+
+// kept counts the locked versions in an assignment.
+func (m *improver) kept(versions []int32) int {
+	n := 0
+	for p, v := range versions {
+		if v >= 0 && v == m.e.packs[p].locked {
+			n++
+		}
+	}
+	return n
+}
+
+// lockedNames counts the locked versions that might be kept, for all that is known.
+func (m *improver) lockedNames() int {
+	n := 0
+	for name := range m.problem.Locked {
+		if m.unlock[name] {
+			continue
+		}
+		if p, ok := m.pkgs[name]; ok && m.e.packs[p].locked < 0 {
+			continue
+		}
+		n++
+	}
+	return n
+}
+
+// notKept is for block: versions that keep no more than is kept now.
+func (m *improver) notKept(now []int32) func(p, v int32) bool {
+	return func(p, v int32) bool {
+		locked := m.e.packs[p].locked
+		return v != locked || now[p] == locked
+	}
+}
+
+// keepMore looks for solutions that keep more locked versions.
+func (m *improver) keepMore() error {
+	total, keep := m.lockedNames(), m.kept(m.best)
+	if total == keep {
+		return nil
+	}
+	m.e.backtrack(0)
+	m.countLost(int32(total - keep))
+	for ; keep < total; total = m.lockedNames() {
+		fewer := m.states(m.lost, 0, int32(total-keep))
+		found, err := m.search(query{assume: fewer, limit: m.limit, accept: func() bool {
+			now := m.assignment()
+			if m.kept(now) <= keep {
+				m.block(fewer, now, m.notKept(now))
+				return false
+			}
+			return true
+		}})
+		if err != nil || !found {
+			return err
+		}
+		m.best = m.assignment()
+		keep = m.kept(m.best)
+		m.e.backtrack(0)
+	}
+	return nil
+}
+
+// maxCounter bounds the clauses that count what is lost. Without them a search for more has to come to the end
+// of each attempt to see that it failed.
+const maxCounter = 200_000
+
+// countLost makes the variable lost, and has it count up to top: one variable for each package with a locked version, the
+// number of those lost among it and those before it (Sinz's sequential counter).
+func (m *improver) countLost(top int32) {
+	var packages []int32
+	for p := range m.e.packs {
+		if m.e.packs[p].locked >= 0 {
+			packages = append(packages, int32(p))
+		}
+	}
+	if len(packages)*int(top) > maxCounter {
+		packages = nil
+	}
+	m.lost = -1
+	for _, p := range packages {
+		before := m.lost
+		m.lost = m.variable(top)
+		s := m.scratch(p)
+		setBit(s, m.e.packs[p].locked)
+		m.complement(p, s)
+		gone := m.e.intern(p, s)
+		m.rule(gone, m.states(m.lost, 0, 1))
+		if before < 0 {
+			continue
+		}
+		for n := int32(1); n <= top; n++ {
+			atLeast := m.states(before, n, top+1)
+			m.rule(atLeast, m.states(m.lost, 0, n))
+			if n < top {
+				m.rule(atLeast, gone, m.states(m.lost, 0, n+1))
+			}
+		}
+	}
+	if m.lost < 0 {
+		m.lost = m.variable(top)
+	}
+}
+
+// block adds that the solution now, and those like it, are not what is sought under the assumption: each package in it
+// in a version that needs no other packages than those, and that may have no part in the success.
+// Nothing else is needed then, so all that is not in it stays out of it.
+func (m *improver) block(assume term, now []int32, fails func(p, v int32) bool) {
+	closed := func(x reading) bool {
+		return !slices.ContainsFunc(x.reqs, func(q ident.Requirement) bool { return now[m.pkgs[q.Name]] < 0 })
+	}
+	lits := []term{assume}
+	for p, v := range now {
+		if v < 0 {
+			continue
+		}
+		p := int32(p)
+		s := m.scratch(p)
+		setBit(s, m.e.packs[p].absent)
+		for _, x := range m.meta[p].reads {
+			if fails(p, x.version) && closed(x) {
+				setBit(s, x.version)
+			}
+		}
+		lits = append(lits, m.e.intern(p, s))
+	}
+	m.e.steps += len(lits)
+	m.addClause(lits, fromRequirement)
+}
