@@ -48,17 +48,27 @@ func (r *resolver) improve(first []int32) ([]int32, error) {
 }
 
 func (m *improver) passes() error {
-	if len(m.unlock) > 0 {
-		unlocked := func(p int32) bool { return m.e.packs[p].class == classUnlocked }
-		if err := m.pareto(unlocked, 0); err != nil {
+	unlocked := func(p int32) bool { return m.e.packs[p].class == classUnlocked }
+	settled := map[int32]bool{}
+	for more := true; more; {
+		if len(m.unlock) > 0 {
+			if err := m.pareto(unlocked, 0); err != nil {
+				return err
+			}
+			m.settle(unlocked, settled)
+		}
+		if err := m.keepMore(); err != nil {
 			return err
 		}
-		m.settle(unlocked)
+		if err := m.pareto(func(int32) bool { return true }, m.kept(m.best)); err != nil {
+			return err
+		}
+		more = false // unless a package to upgrade is needed now that was not before
+		for p, v := range m.best {
+			more = more || v >= 0 && unlocked(int32(p)) && !settled[int32(p)]
+		}
 	}
-	if err := m.keepMore(); err != nil {
-		return err
-	}
-	return m.pareto(func(int32) bool { return true }, m.kept(m.best))
+	return nil
 }
 
 // variable is a new variable with the states 0 to last.
@@ -110,77 +120,119 @@ func (m *improver) worse(p, v int32) term {
 }
 
 // settle makes it a rule that no package in scope becomes worse than it is now.
-func (m *improver) settle(scope func(p int32) bool) {
+func (m *improver) settle(scope func(p int32) bool, settled map[int32]bool) {
 	for p, v := range m.best {
-		if v >= 0 && scope(int32(p)) {
-			m.rule(m.worse(int32(p), v))
+		if p := int32(p); v >= 0 && scope(p) && !settled[p] {
+			m.rule(m.worse(p, v))
+			settled[p] = true
 		}
 	}
 }
 
-// pareto looks for solutions that are better for a package in scope, worse for none in scope, and keep so many locked
-// versions.
+// pareto looks for solutions that are better for a package in scope, worse for none in scope that both have, and keep so
+// many locked versions.
+//
+// Where solutions have different packages, each of several can beat the next, in a ring. One of the ring is no better than
+// another; so the search goes on elsewhere, for one that nothing beats.
 func (m *improver) pareto(scope func(p int32) bool, keep int) error {
-	for seen := [][]int32{}; ; {
-		m.e.backtrack(0)
-		if c := m.e.propagate(); c >= 0 || m.e.interrupt != nil {
-			return m.e.interrupt
-		}
-		on := m.variable(1) // 0: a better solution is sought; 1: it is not
-		seeking := m.states(on, 0, 1)
-		any := []term{seeking} // not all of these: some package becomes better
-		var aims []int32
-		for p, v := range m.best {
-			p := int32(p)
-			if v < 0 || !scope(p) {
-				continue
-			}
-			s := m.better(p, v)
-			if disjoint(m.e.domain(p), s) {
-				continue
-			}
-			m.complement(p, s)
-			any = append(any, m.e.intern(p, s))
-			aims = append(aims, p)
-		}
-		if len(any) == 1 {
-			return nil
-		}
-		m.rule(any...)
-		for p, v := range m.best {
-			if p := int32(p); v >= 0 && scope(p) {
-				m.rule(seeking, m.worse(p, v))
-			}
-		}
-		if m.lost >= 0 {
-			most := m.lockedNames() - keep
-			m.rule(seeking, m.states(m.lost, int32(most)+1, m.e.packs[m.lost].absent+1))
-		}
-		found, err := m.search(query{assume: seeking, limit: m.limit, accept: func() bool {
-			now := m.assignment()
-			switch {
-			case m.kept(now) < keep:
-				m.block(seeking, now, m.notKept(now))
-			case !slices.ContainsFunc(aims, func(p int32) bool { return now[p] >= 0 && m.isBetter(p, now[p], m.best[p]) }):
-				m.block(seeking, now, func(p, v int32) bool {
-					return int(p) >= len(m.best) || m.best[p] < 0 || !scope(p) || !m.isBetter(p, v, m.best[p])
-				})
-			default:
-				return true
-			}
-			return false
-		}})
-		if err != nil || !found {
+	var beaten [][]int32
+	elsewhere, banned := noTerm, 0
+	for {
+		now, err := m.beat(scope, keep)
+		if err != nil || now == nil {
 			return err
 		}
-		now := m.assignment()
-		if slices.ContainsFunc(seen, func(s []int32) bool { return sameVersions(s, now) }) {
-			return nil // each of a ring beats the next: where packages come and go, that can be
+		beaten = append(beaten, m.best)
+		if slices.ContainsFunc(beaten, func(s []int32) bool { return sameVersions(s, now) }) {
+			if elsewhere == noTerm {
+				elsewhere = m.states(m.variable(1), 0, 1)
+			}
+			for ; banned < len(beaten); banned++ {
+				m.rule(m.like(elsewhere, beaten[banned])...)
+			}
+			now, err = m.find(elsewhere, func(now []int32) bool {
+				return m.kept(now) >= keep || m.block(elsewhere, now, m.notKept(now))
+			})
+			if err != nil || now == nil {
+				return err
+			}
 		}
-		seen = append(seen, m.best)
 		m.best = now
-		m.rule(seeking)
 	}
+}
+
+// find is a solution in which assume holds and that is accepted, or nil.
+func (m *improver) find(assume term, accept func(now []int32) bool) (now []int32, err error) {
+	m.e.backtrack(0)
+	found, err := m.search(query{assume: assume, limit: m.limit, accept: func() bool {
+		now = m.assignment()
+		return accept(now)
+	}})
+	if err != nil || !found {
+		return nil, err
+	}
+	return now, nil
+}
+
+// beat is a solution that beats the best, or nil.
+func (m *improver) beat(scope func(p int32) bool, keep int) ([]int32, error) {
+	m.e.backtrack(0)
+	if c := m.e.propagate(); c >= 0 || m.e.interrupt != nil {
+		return nil, m.e.interrupt
+	}
+	seeking := m.states(m.variable(1), 0, 1)
+	none := []term{seeking} // what holds if no package is better
+	for p, v := range m.best {
+		p := int32(p)
+		if v < 0 || !scope(p) {
+			continue
+		}
+		if s := m.better(p, v); !disjoint(m.e.domain(p), s) {
+			m.complement(p, s)
+			none = append(none, m.e.intern(p, s))
+		}
+	}
+	if len(none) == 1 {
+		return nil, nil
+	}
+	m.rule(none...)
+	for p, v := range m.best {
+		if p := int32(p); v >= 0 && scope(p) {
+			m.rule(seeking, m.worse(p, v))
+		}
+	}
+	if m.lost >= 0 {
+		m.rule(seeking, m.states(m.lost, int32(m.lockedNames()-keep)+1, m.e.packs[m.lost].absent+1))
+	}
+	isBetter := func(p, v int32) bool {
+		return int(p) < len(m.best) && m.best[p] >= 0 && scope(p) && m.isBetter(p, v, m.best[p])
+	}
+	defer m.rule(seeking) // no more
+	return m.find(seeking, func(now []int32) bool {
+		if m.kept(now) < keep {
+			return m.block(seeking, now, m.notKept(now))
+		}
+		for p, v := range now {
+			if v >= 0 && isBetter(int32(p), v) {
+				return true
+			}
+		}
+		return m.block(seeking, now, func(p, v int32) bool { return !isBetter(p, v) })
+	})
+}
+
+// like are the terms of a clause that forbids, under the assumption, the solution s.
+func (m *improver) like(assume term, s []int32) []term {
+	lits := []term{assume}
+	for p, v := range s {
+		if v >= 0 {
+			set := m.scratch(int32(p))
+			setBit(set, v)
+			setBit(set, m.e.packs[p].absent)
+			lits = append(lits, m.e.intern(int32(p), set))
+		}
+	}
+	return lits
 }
 
 // sameVersions compares assignments that may know different numbers of packages.
@@ -234,20 +286,13 @@ func (m *improver) keepMore() error {
 	m.countLost(int32(total - keep))
 	for ; keep < total; total = m.lockedNames() {
 		fewer := m.states(m.lost, 0, int32(total-keep))
-		found, err := m.search(query{assume: fewer, limit: m.limit, accept: func() bool {
-			now := m.assignment()
-			if m.kept(now) <= keep {
-				m.block(fewer, now, m.notKept(now))
-				return false
-			}
-			return true
-		}})
-		if err != nil || !found {
+		now, err := m.find(fewer, func(now []int32) bool {
+			return m.kept(now) > keep || m.block(fewer, now, m.notKept(now))
+		})
+		if err != nil || now == nil {
 			return err
 		}
-		m.best = m.assignment()
-		keep = m.kept(m.best)
-		m.e.backtrack(0)
+		m.best, keep = now, m.kept(now)
 	}
 	return nil
 }
@@ -295,8 +340,8 @@ func (m *improver) countLost(top int32) {
 
 // block adds that the solution now, and those like it, are not what is sought under the assumption: each package in it
 // in a version that needs no other packages than those, and that may have no part in the success.
-// Nothing else is needed then, so all that is not in it stays out of it.
-func (m *improver) block(assume term, now []int32, fails func(p, v int32) bool) {
+// Nothing else is needed then, so all that is not in it stays out of it. It returns false.
+func (m *improver) block(assume term, now []int32, fails func(p, v int32) bool) bool {
 	closed := func(x reading) bool {
 		return !slices.ContainsFunc(x.reqs, func(q ident.Requirement) bool { return now[m.pkgs[q.Name]] < 0 })
 	}
@@ -317,4 +362,5 @@ func (m *improver) block(assume term, now []int32, fails func(p, v int32) bool) 
 	}
 	m.e.steps += len(lits)
 	m.addClause(lits, fromRequirement)
+	return false
 }

@@ -95,12 +95,12 @@ func kept(p Problem, s map[ident.Name]ident.Version) int {
 	return n
 }
 
-// beats reports whether a is better than b for some package that both have, and worse for none.
-func beats(p Problem, a, b map[ident.Name]ident.Version) bool {
+// beats reports whether a is better than b for some package in scope that both have, and worse for none.
+func beats(p Problem, a, b map[ident.Name]ident.Version, scope func(ident.Name) bool) bool {
 	better := false
 	for name, v := range a {
 		w, both := b[name]
-		if !both || v == w {
+		if !both || v == w || !scope(name) {
 			continue
 		}
 		if prefers(p, name, w, v) {
@@ -119,11 +119,47 @@ func prefers(p Problem, name ident.Name, v, w ident.Version) bool {
 	return v.Compare(w) > 0
 }
 
-// front are the solutions that no other beats.
-func front(p Problem, all []map[ident.Name]ident.Version) []map[ident.Name]ident.Version {
-	return slices.DeleteFunc(slices.Clone(all), func(b map[ident.Name]ident.Version) bool {
-		return slices.ContainsFunc(all, func(a map[ident.Name]ident.Version) bool { return beats(p, a, b) })
+// better is a solution that ought to have been the answer rather than got, and why; or nil. First come the packages to
+// upgrade; then the number of locked versions kept; then all packages.
+func better(p Problem, got map[ident.Name]ident.Version, all []map[ident.Name]ident.Version) (map[ident.Name]ident.Version, string) {
+	unlocked := func(n ident.Name) bool { return slices.Contains(p.Unlock, n) }
+	beaten := func(s map[ident.Name]ident.Version, among []map[ident.Name]ident.Version, scope func(ident.Name) bool) map[ident.Name]ident.Version {
+		for _, o := range among {
+			if beats(p, o, s, scope) {
+				return o
+			}
+		}
+		return nil
+	}
+	// Where each is beaten by another, in a ring, none is best.
+	best := func(among []map[ident.Name]ident.Version, scope func(ident.Name) bool) bool {
+		return slices.ContainsFunc(among, func(s map[ident.Name]ident.Version) bool { return beaten(s, among, scope) == nil })
+	}
+	if o := beaten(got, all, unlocked); o != nil && best(all, unlocked) {
+		return o, "its upgrades are better"
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(s map[ident.Name]ident.Version) bool {
+		for _, name := range p.Unlock {
+			v, ok := got[name]
+			if w, both := s[name]; ok && both && v != w && prefers(p, name, v, w) {
+				return true
+			}
+		}
+		return beaten(s, all, unlocked) != nil
 	})
+	if len(all) == 0 {
+		return nil, ""
+	}
+	most := slices.MaxFunc(all, func(a, b map[ident.Name]ident.Version) int { return kept(p, a) - kept(p, b) })
+	if kept(p, most) > kept(p, got) {
+		return most, "it keeps more locked versions"
+	}
+	all = slices.DeleteFunc(all, func(s map[ident.Name]ident.Version) bool { return kept(p, s) < kept(p, got) })
+	everything := func(ident.Name) bool { return true }
+	if o := beaten(got, all, everything); o != nil && best(all, everything) {
+		return o, "no package is worse in it, and one is better"
+	}
+	return nil, ""
 }
 
 func texts(list []map[ident.Name]ident.Version) []string {
