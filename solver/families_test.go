@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sort"
+	"strings"
 	"testing"
 
 	"github.com/openpackage/opkg/ident"
@@ -15,7 +18,7 @@ type instance struct {
 	index   memory
 }
 
-// builder makes instances. The same seed makes the same instance.
+// builder makes instances. The same seed makes the same instance, now and in later versions: figures are compared over them.
 type builder struct {
 	t testing.TB
 	r *rand.Rand
@@ -25,7 +28,7 @@ type builder struct {
 
 func newBuilder(t testing.TB, seed uint64) *builder {
 	return &builder{
-		t: t, r: rand.New(rand.NewPCG(seed, 0x5eed)), ranges: map[string]ident.Range{},
+		t: t, r: rand.New(rand.NewPCG(seed, 0x0b5e55ed)), ranges: map[string]ident.Range{},
 		instance: instance{index: memory{}, problem: Problem{Locked: map[ident.Name]ident.Version{}}},
 	}
 }
@@ -45,119 +48,155 @@ func (b *builder) version(major, minor, patch int) ident.Version {
 }
 
 func (b *builder) root(name ident.Name, r ident.Range) {
-	b.problem.Root = append(b.problem.Root, Root{
-		Requirement: ident.Requirement{Name: name, Range: r}, Where: fmt.Sprintf("openpackage.yml:%d", 4+len(b.problem.Root)),
-	})
+	b.problem.Root = append(b.problem.Root, Root{Requirement: ident.Requirement{Name: name, Range: r}})
 }
 
-func numbered(kind string, i int) ident.Name { return ident.Name(fmt.Sprintf("%s-%d", kind, i)) }
+// done is the instance, its roots sorted.
+func (b *builder) done() instance {
+	slices.SortFunc(b.problem.Root, func(x, y Root) int { return strings.Compare(string(x.Name), string(y.Name)) })
+	for i := range b.problem.Root {
+		b.problem.Root[i].Where = fmt.Sprintf("openpackage.yml:%d", 4+i)
+	}
+	return b.instance
+}
 
-// needs collects requirements, one a name.
+// rooted reports whether name is a root, and where.
+func (b *builder) rooted(name ident.Name) int {
+	return slices.IndexFunc(b.problem.Root, func(r Root) bool { return r.Name == name })
+}
+
+func numbered(kind string, i int) ident.Name { return ident.Name(fmt.Sprintf("%s-%05d", kind, i)) }
+
+// needs collects requirements, one a name; the last counts.
 type needs []ident.Requirement
 
 func (n *needs) add(name ident.Name, r ident.Range) {
-	for _, q := range *n {
+	for i, q := range *n {
 		if q.Name == name {
+			(*n)[i].Range = r
 			return
 		}
 	}
 	*n = append(*n, ident.Requirement{Name: name, Range: r})
 }
 
+type triple [3]int
+
+func (v triple) String() string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
+
+// history is what a package released, and when, in 0 to 1.
+type history struct {
+	versions []triple
+	times    []float64
+	planted  int
+}
+
+func (h *history) at(time float64) int {
+	return sort.Search(len(h.times), func(k int) bool { return h.times[k] > time }) - 1
+}
+
+func (b *builder) history(n int) history {
+	h := history{versions: make([]triple, n), times: make([]float64, n)}
+	v := triple{0, 1, 0}
+	if b.r.Float64() < 0.6 {
+		v = triple{1, 0, 0}
+	}
+	start := b.r.Float64() * 0.5
+	for i := range n {
+		h.versions[i], h.times[i] = v, start+(1-start)*float64(i)/float64(n)
+		switch x := b.r.Float64(); {
+		case x < 0.05:
+			v = triple{v[0] + 1, 0, 0}
+		case x < 0.35:
+			v = triple{v[0], v[1] + 1, 0}
+		default:
+			v[2]++
+		}
+	}
+	return h
+}
+
 // sparse is a registry that grew: each version was released at some time and requires what its dependencies
-// were then; few packages are required by many; some authors bound their dependencies too
-// tightly. A solution of what was current at time 0.9 is planted.
+// were then; few packages are required by many; some authors bound their dependencies too tightly. A solution of what
+// was current at time 0.9 is planted.
 func sparse(t testing.TB, seed uint64, packages, versions int) instance {
 	const deps, rootCount = 3, 30
 	b := newBuilder(t, seed)
-	type history struct {
-		numbers [][3]int
-		times   []float64
-		planted int
-	}
 	all := make([]history, packages)
 	for i := range all {
-		h := &all[i]
-		born, n := b.r.Float64()/2, 1+b.r.IntN(2*versions-1)
-		v := [3]int{b.r.IntN(2), 1, 0}
-		for k := range n {
-			h.numbers = append(h.numbers, v)
-			h.times = append(h.times, born+(1-born)*float64(k)/float64(n))
-			if h.times[k] <= 0.9 {
-				h.planted = k
-			}
-			switch x := b.r.Float64(); {
-			case x < 0.05:
-				v = [3]int{v[0] + 1}
-			case x < 0.35:
-				v = [3]int{v[0], v[1] + 1}
-			default:
-				v[2]++
-			}
-		}
-	}
-	current := func(i int, time float64) int { // the latest version then, or -1
-		k := len(all[i].times) - 1
-		for k >= 0 && all[i].times[k] > time {
-			k--
-		}
-		return k
+		all[i] = b.history(1 + b.r.IntN(2*versions-1))
 	}
 	for i := range all {
-		var uses []int
+		all[i].planted = max(0, all[i].at(0.9))
+	}
+	for i := range all {
+		var uses []int // sorted
 		use := func() {
+			if i == 0 {
+				return
+			}
 			j := int(math.Pow(b.r.Float64(), 2.2) * float64(i)) // the older, the more popular
 			if b.r.Float64() < 0.02 {
 				j = b.r.IntN(packages)
 			}
-			if j != i {
-				uses = append(uses, j)
+			if at, found := slices.BinarySearch(uses, j); j != i && !found {
+				uses = slices.Insert(uses, at, j)
 			}
 		}
-		for range deps + b.r.IntN(3) - 1 {
+		for n := 0; n < deps+b.r.IntN(3)-1; n++ {
 			use()
 		}
 		habit := b.r.Float64()
-		for k, v := range all[i].numbers {
+		for k, v := range all[i].versions {
 			if b.r.Float64() < 0.03 {
 				use()
 			}
-			if len(uses) > 0 && b.r.Float64() < 0.02 {
-				uses = append([]int{}, uses[1:]...)
+			if b.r.Float64() < 0.02 && len(uses) > 0 {
+				at := b.r.IntN(len(uses))
+				uses = slices.Delete(uses, at, at+1)
 			}
 			var reqs needs
 			for _, j := range uses {
-				c := current(j, all[i].times[k])
+				c := all[j].at(all[i].times[k])
 				if c < 0 {
 					continue
 				}
-				x := all[j].numbers[c]
-				r := b.rng("^%d.%d.%d", x[0], x[1], x[2])
+				x, y := all[j].versions[c], all[j].versions[all[j].planted]
+				r := "^" + x.String()
 				switch {
+				case k == all[i].planted && c <= all[j].planted:
+					r = fmt.Sprintf(">=%s <%d.0.0", x, y[0]+1)
+				case k == all[i].planted:
+					r = fmt.Sprintf("^%s || %s", x, y)
 				case habit < 0.04:
-					r = b.rng("%d.%d.%d", x[0], x[1], x[2])
+					r = x.String()
 				case habit < 0.12:
-					r = b.rng("~%d.%d.%d", x[0], x[1], x[2])
+					r = "~" + x.String()
 				case habit < 0.25:
-					r = b.rng(">=%d.%d.%d", x[0], x[1], x[2])
+					r = ">=" + x.String()
+				case habit < 0.30:
+					r = fmt.Sprintf(">=%s <%d.0.0", x, x[0]+2)
+				case habit < 0.34:
+					r = fmt.Sprintf("^%s || ^%d.0.0", x, x[0]+1)
 				}
-				if k == all[i].planted {
-					y := all[j].numbers[all[j].planted]
-					if c <= all[j].planted {
-						r = b.rng(">=%d.%d.%d <%d.0.0", x[0], x[1], x[2], y[0]+1)
-					} else {
-						r = b.rng("^%d.%d.%d || %d.%d.%d", x[0], x[1], x[2], y[0], y[1], y[2])
-					}
-				}
-				reqs.add(numbered("pkg", j), r)
+				reqs.add(numbered("pkg", j), b.rng("%s", r))
 			}
 			b.index.add(numbered("pkg", i), b.version(v[0], v[1], v[2]), false, reqs)
 		}
 	}
-	for range rootCount {
-		b.root(numbered("pkg", int(math.Pow(b.r.Float64(), 0.7)*float64(packages))), ident.Any())
+	for len(b.problem.Root) < rootCount {
+		i := int(math.Pow(b.r.Float64(), 0.7) * float64(packages))
+		r := b.rng("*")
+		if b.r.Float64() >= 0.7 {
+			r = b.rng("^%s", all[i].versions[all[i].planted])
+		}
+		if at := b.rooted(numbered("pkg", i)); at >= 0 {
+			b.problem.Root[at].Range = r
+		} else {
+			b.root(numbered("pkg", i), r)
+		}
 	}
-	return b.instance
+	return b.done()
 }
 
 // dense has each version require about deps others, each within a window of the share width of its
@@ -178,21 +217,24 @@ func dense(t testing.TB, seed uint64, packages, versions int, deps, width float6
 			var reqs needs
 			for range n {
 				j := b.r.IntN(packages)
+				if j == i {
+					continue
+				}
 				lo := b.r.IntN(versions - window + 1)
 				if k == planted[i] {
 					lo = min(max(0, planted[j]-b.r.IntN(window)), versions-window)
 				}
-				if j != i {
-					reqs.add(numbered("pkg", j), b.rng(">=%d.0.0 <%d.0.0", lo, lo+window))
-				}
+				reqs.add(numbered("pkg", j), b.rng(">=%d.0.0 <%d.0.0", lo, lo+window))
 			}
-			b.index.add(numbered("pkg", i), b.version(k, 0, 0), false, reqs)
+			b.index.add(numbered("pkg", i), b.version(k, 0, 0), false, sortRequirements(reqs))
 		}
 	}
-	for range min(30, packages) {
-		b.root(numbered("pkg", b.r.IntN(packages)), ident.Any())
+	for len(b.problem.Root) < min(30, packages) {
+		if name := numbered("pkg", b.r.IntN(packages)); b.rooted(name) < 0 {
+			b.root(name, ident.Any())
+		}
 	}
-	return b.instance
+	return b.done()
 }
 
 // ladder has unrelated packages before two chains that clash: undoing decisions one by one would take versions^rungs steps.
@@ -200,22 +242,26 @@ func ladder(t testing.TB, rungs, versions int) instance {
 	b := newBuilder(t, 1)
 	for i := range rungs {
 		for k := range versions {
-			b.index.add(numbered("rung", i), b.version(1, k, 0), false, nil)
+			b.index.add(numbered("pkg", i), b.version(1, k, 0), false, nil)
 		}
-		b.root(numbered("rung", i), b.rng("^1.0.0"))
+		b.root(numbered("pkg", i), b.rng("^1.0.0"))
 	}
-	for major, side := range []string{"left", "right"} {
-		mid := ident.Name("mid-" + side)
+	for i, side := range []string{"left", "right"} {
+		mid := ident.Name("zz-mid-" + side)
 		for k := range versions {
-			b.index.add(ident.Name(side), b.version(1, k, 0), false, needs{{Name: mid, Range: b.rng("^%d.0.0", major+1)}})
-			for m := 1; m <= 2; m++ {
-				b.index.add(mid, b.version(m, k, 0), false, needs{{Name: "shared", Range: b.rng("^%d.0.0", major+1)}})
-			}
-			b.index.add("shared", b.version(major+1, k, 0), false, nil)
+			b.index.add(ident.Name("zz-"+side), b.version(1, k, 0), false, needs{{Name: mid, Range: b.rng("^%d.0.0", i+1)}})
 		}
-		b.root(ident.Name(side), ident.Any())
+		for major := 1; major <= 2; major++ {
+			for k := range versions {
+				b.index.add(mid, b.version(major, k, 0), false, needs{{Name: "zz-shared", Range: b.rng("^%d.0.0", i+1)}})
+			}
+		}
+		for k := range versions {
+			b.index.add("zz-shared", b.version(i+1, k, 0), false, nil)
+		}
+		b.root(ident.Name("zz-"+side), ident.Any())
 	}
-	return b.instance
+	return b.done()
 }
 
 // moving has a chain of clients whose bound on one package moves with their own version, and a late
@@ -229,16 +275,16 @@ func moving(t testing.TB, clients, versions int) instance {
 		for k := range versions {
 			reqs := needs{{Name: "core", Range: b.rng(">=%d.0.0 <%d.0.0", k, k+2)}}
 			if i+1 < clients {
-				reqs.add(numbered("client", i+1), b.rng("<=%d.0.0", k))
+				reqs.add(numbered("pkg", i+1), b.rng("<=%d.0.0", k))
 			}
-			b.index.add(numbered("client", i), b.version(k, 0, 0), false, reqs)
+			b.index.add(numbered("pkg", i), b.version(k, 0, 0), false, reqs)
 		}
 	}
 	b.index.add("pin", b.version(1, 0, 0), false, needs{{Name: "core", Range: b.rng("<1.0.0")}})
 	b.root("core", ident.Any())
-	b.root(numbered("client", 0), ident.Any())
+	b.root(numbered("pkg", 0), ident.Any())
 	b.root("pin", ident.Any())
-	return b.instance
+	return b.done()
 }
 
 // sat3 is random 3-SAT: a package a variable with the versions 0.0.0 and 1.0.0, and one a clause, with a
@@ -246,17 +292,16 @@ func moving(t testing.TB, clients, versions int) instance {
 func sat3(t testing.TB, seed uint64, variables int, ratio float64) instance {
 	b := newBuilder(t, seed)
 	for i := range variables {
-		b.index.add(numbered("var", i), b.version(0, 0, 0), false, nil)
-		b.index.add(numbered("var", i), b.version(1, 0, 0), false, nil)
+		b.index.add(numbered("pkg", i), b.version(0, 0, 0), false, nil)
+		b.index.add(numbered("pkg", i), b.version(1, 0, 0), false, nil)
 	}
 	for c := range int(ratio * float64(variables)) {
 		for k, v := range b.r.Perm(variables)[:3] {
-			b.index.add(numbered("clause", c), b.version(k, 0, 0), false,
-				needs{{Name: numbered("var", v), Range: b.rng("%d.0.0", b.r.IntN(2))}})
+			b.index.add(numbered("clause", c), b.version(k, 0, 0), false, needs{{Name: numbered("pkg", v), Range: b.rng("%d.0.0", b.r.IntN(2))}})
 		}
 		b.root(numbered("clause", c), ident.Any())
 	}
-	return b.instance
+	return b.done()
 }
 
 // pigeonhole puts holes+1 pigeons into holes. There is no solution, and no short proof of that by
@@ -265,14 +310,14 @@ func pigeonhole(t testing.TB, holes int) instance {
 	b := newBuilder(t, 1)
 	for h := range holes {
 		for p := range holes + 1 {
-			b.index.add(numbered("hole", h), b.version(p, 0, 0), false, nil)
+			b.index.add(ident.Name(fmt.Sprintf("hole-%03d", h)), b.version(p, 0, 0), false, nil)
 		}
 	}
 	for p := range holes + 1 {
 		for h := range holes {
-			b.index.add(numbered("pigeon", p), b.version(h, 0, 0), false, needs{{Name: numbered("hole", h), Range: b.rng("%d.0.0", p)}})
+			b.index.add(ident.Name(fmt.Sprintf("pigeon-%03d", p)), b.version(h, 0, 0), false, needs{{Name: ident.Name(fmt.Sprintf("hole-%03d", h)), Range: b.rng("%d.0.0", p)}})
 		}
-		b.root(numbered("pigeon", p), ident.Any())
+		b.root(ident.Name(fmt.Sprintf("pigeon-%03d", p)), ident.Any())
 	}
-	return b.instance
+	return b.done()
 }
