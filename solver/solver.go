@@ -3,6 +3,7 @@ package solver
 import (
 	"context"
 	"errors"
+	"os"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,6 +97,9 @@ func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solutio
 	}
 	if !ok {
 		return nil, &NoSolutionError{Clashes: r.clashes()}
+	}
+	if os.Getenv("NOIMP") != "" {
+		return r.solution(r.assignment()), nil
 	}
 	best, err := r.improve(r.assignment())
 	if err != nil {
