@@ -56,7 +56,7 @@ type pack struct {
 	locked   int32 // the version to keep, or -1
 	heapAt   int32 // place in the heap, or -1
 	class    class
-	saved    int32
+	saved    int32 // the version it had last, or -1: what fitted then may well fit again
 	wanted   bool // it had to be chosen at some time
 	aux      bool // no package at all, but a variable of an improvement pass: never decided by the order
 	activity float64
@@ -178,7 +178,8 @@ func (e *engine) chosen(p int32) int32 {
 	return -1
 }
 
-// preferred is the version of p to try first: the locked one, else the highest that is left; -1 if none is.
+// preferred is the version of p to try first: the locked one, else the one it had last, else the highest that is left; -1
+// if none is.
 func (e *engine) preferred(p int32) int32 {
 	k, d := &e.packs[p], e.domain(p)
 	if k.locked >= 0 && hasBit(d, k.locked) {

@@ -21,7 +21,7 @@ import (
 
 // Limits of all improvement passes together, beyond what the first solution took.
 const (
-	improveSteps = 2_000_000 // and as many as the first solution took
+	improveSteps = 300_000 // and half as many as the first solution took
 	improveReads = 1_000     // and half as many as the first solution took
 )
 
@@ -37,7 +37,7 @@ type improver struct {
 
 func (r *resolver) improve(first []int32) ([]int32, error) {
 	m := improver{resolver: r, best: first, lost: -1, limit: limits{
-		steps: 2*r.e.steps + improveSteps,
+		steps: r.e.steps*3/2 + improveSteps,
 		reads: r.stats.RequirementsAsked*3/2 + improveReads,
 	}}
 	err := m.passes()

@@ -3,7 +3,6 @@ package solver
 import (
 	"context"
 	"errors"
-	"os"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,9 +96,6 @@ func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solutio
 	}
 	if !ok {
 		return nil, &NoSolutionError{Clashes: r.clashes()}
-	}
-	if os.Getenv("NOIMP") != "" {
-		return r.solution(r.assignment()), nil
 	}
 	best, err := r.improve(r.assignment())
 	if err != nil {
