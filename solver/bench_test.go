@@ -3,7 +3,6 @@ package solver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -95,5 +94,5 @@ func BenchmarkCancel(b *testing.B) {
 		timer.Stop()
 	}
 	b.ReportMetric(worst.Seconds()*1000, "worst-ms")
-	b.Log(fmt.Sprintf("worst delay %v", worst))
+	b.Logf("worst delay %v", worst)
 }

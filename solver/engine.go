@@ -57,8 +57,8 @@ type pack struct {
 	heapAt   int32 // place in the heap, or -1
 	class    class
 	saved    int32 // the version it had last, or -1: what fitted then may well fit again
-	wanted   bool // it had to be chosen at some time
-	aux      bool // no package at all, but a variable of an improvement pass: never decided by the order
+	wanted   bool  // it had to be chosen at some time
+	aux      bool  // no package at all, but a variable of an improvement pass: never decided by the order
 	activity float64
 	watched  []watchedTerm
 	loaded   []uint64 // versions whose requirements are clauses already

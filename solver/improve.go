@@ -22,7 +22,7 @@ import (
 // Limits of all improvement passes together, beyond what the first solution took.
 const (
 	improveSteps = 300_000 // and half as many as the first solution took
-	improveReads = 1_000     // and half as many as the first solution took
+	improveReads = 1_000   // and half as many as the first solution took
 )
 
 // improver holds the best solution so far.
