@@ -75,7 +75,11 @@ func (e *engine) resolve(i int32) {
 	e.joinClause(s.reason, p)
 }
 
-// learn finds the cause of a conflict, jumps back to where it could have been known, and adds it
+// maxJump is how many levels a jump may undo beyond those it must. Deciding very many packages anew, mostly to the same
+// versions, costs more than it helps; what the clause says earlier is then derived late (Nadel and Ryvchin, 2018).
+const maxJump = 100
+
+// learn finds the cause of a conflict, jumps back to where it could have been known (or not so far), and adds it
 // as a clause. It reports false when nothing can be changed: there is no solution.
 func (e *engine) learn(c int32) bool {
 	x := &e.conflict
@@ -107,6 +111,9 @@ func (e *engine) learn(c int32) bool {
 		return false
 	}
 	lits, back, glue := e.conflictLits(uip)
+	if last := e.trail[uip].level - 1; last-back > maxJump {
+		back = last
+	}
 	e.clearConflict()
 	if e.level() > back {
 		e.backjumps++

@@ -61,6 +61,7 @@ type pack struct {
 	aux      bool  // no package at all, but a variable of an improvement pass: never decided by the order
 	activity float64
 	watched  []watchedTerm
+	support  []int32  // by version: how many that were read allow it; nil before it matters
 	loaded   []uint64 // versions whose requirements are clauses already
 }
 
@@ -178,8 +179,8 @@ func (e *engine) chosen(p int32) int32 {
 	return -1
 }
 
-// preferred is the version of p to try first: the locked one, else the one it had last, else the highest that is left; -1
-// if none is.
+// preferred is the version of p to try first: the locked one; else the one it had last; else, in a hard problem, the one
+// that most others allow; else the highest that is left; -1 if none is.
 func (e *engine) preferred(p int32) int32 {
 	k, d := &e.packs[p], e.domain(p)
 	if k.locked >= 0 && hasBit(d, k.locked) {
@@ -188,7 +189,15 @@ func (e *engine) preferred(p int32) int32 {
 	if k.saved >= 0 && hasBit(d, k.saved) {
 		return k.saved
 	}
-	return highestBelow(d, k.absent)
+	best := highestBelow(d, k.absent)
+	if k.support != nil {
+		for v := best; v > 0; {
+			if v = highestBelow(d, v); v >= 0 && k.support[v] > k.support[best] {
+				best = v
+			}
+		}
+	}
+	return best
 }
 
 // push begins a step on p and returns its domain for the caller to narrow; narrowed must follow.

@@ -47,6 +47,9 @@ func (r *resolver) search(q query) (bool, error) {
 			restarts++
 			restartAt = r.stats.Conflicts + restartUnit*luby(restarts)
 			e.backtrack(0)
+			if r.stats.Conflicts > hardProblem {
+				r.weigh()
+			}
 			if e.learned > maxLearned {
 				e.reduce()
 				maxLearned += maxLearned / 20
@@ -86,6 +89,32 @@ func (r *resolver) search(q query) (bool, error) {
 		e.decide(p, v)
 	}
 	return false, nil
+}
+
+// hardProblem is the number of conflicts from which on finding any solution comes before trying the newest versions
+// first.
+const hardProblem = 3000
+
+// weigh counts for each version how many of the versions that were read allow it: the most promising are tried first.
+func (r *resolver) weigh() {
+	e := r.e
+	for p := range e.packs {
+		k := &e.packs[p]
+		if k.support == nil {
+			k.support, k.saved = make([]int32, k.absent+1), -1
+		}
+		clear(k.support)
+	}
+	for p := range r.meta {
+		for _, n := range r.meta[p].needs {
+			k, outside, weight := &e.packs[e.terms[n.outside].pkg], e.set(n.outside), count(e.set(n.versions))
+			for v := range k.absent {
+				if !hasBit(outside, v) {
+					k.support[v] += weight
+				}
+			}
+		}
+	}
 }
 
 // loadSingles reads the requirements of packages that came down to one version.
