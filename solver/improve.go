@@ -19,10 +19,12 @@ import (
 // when its limits are reached, the best so far stands. Limits count steps and reads, never time: the answer is the same
 // everywhere.
 
-// Limits of all improvement passes together, beyond what the first solution took.
+// Limits of one pass, beyond what the solve has taken when it begins; half of that is added.
 const (
-	improveSteps = 300_000 // and half as many as the first solution took
-	improveReads = 1_000   // and half as many as the first solution took
+	improveSteps = 300_000   // some 30 ms
+	keepSteps    = 1_000_000 // of the second pass
+	improveReads = 300       // of requirements
+	improveNames = 30        // whose versions are asked for: each may be a request
 )
 
 // improver holds the best solution so far.
@@ -36,37 +38,40 @@ type improver struct {
 }
 
 func (r *resolver) improve(first []int32) ([]int32, error) {
-	m := improver{resolver: r, best: first, lost: -1, limit: limits{
-		steps: r.e.steps*3/2 + improveSteps,
-		reads: r.stats.RequirementsAsked*3/2 + improveReads,
-	}}
-	err := m.passes()
-	if err != nil && !errors.Is(err, errExhausted) {
-		return nil, err
-	}
-	return m.best, nil
-}
-
-func (m *improver) passes() error {
+	m := improver{resolver: r, best: first, lost: -1}
 	unlocked := func(p int32) bool { return m.e.packs[p].class == classUnlocked }
 	settled := map[int32]bool{}
 	for more := true; more; {
 		if len(m.unlock) > 0 {
-			if err := m.pareto(unlocked, 0); err != nil {
-				return err
+			if err := m.bounded(improveSteps, func() error { return m.pareto(unlocked, 0) }); err != nil {
+				return nil, err
 			}
 			m.settle(unlocked, settled)
 		}
-		if err := m.keepMore(); err != nil {
-			return err
+		if err := m.bounded(keepSteps, m.keepMore); err != nil {
+			return nil, err
 		}
-		if err := m.pareto(func(int32) bool { return true }, m.kept(m.best)); err != nil {
-			return err
+		all := func(int32) bool { return true }
+		if err := m.bounded(improveSteps, func() error { return m.pareto(all, m.kept(m.best)) }); err != nil {
+			return nil, err
 		}
 		more = false // unless a package to upgrade is needed now that was not before
 		for p, v := range m.best {
 			more = more || v >= 0 && unlocked(int32(p)) && !settled[int32(p)]
 		}
+	}
+	return m.best, nil
+}
+
+// bounded runs a pass within the limits. Where they end it, the best so far stands.
+func (m *improver) bounded(steps int, pass func() error) error {
+	m.limit = limits{
+		steps: m.e.steps*3/2 + steps,
+		reads: m.stats.RequirementsAsked*3/2 + improveReads,
+		names: m.stats.VersionsAsked*3/2 + improveNames,
+	}
+	if err := pass(); !errors.Is(err, errExhausted) {
+		return err
 	}
 	return nil
 }

@@ -19,11 +19,12 @@ type query struct {
 
 // limits bound a search; 0 is none.
 type limits struct {
-	steps, reads int // of the whole solve
+	steps, reads, names int // of the whole solve
 }
 
 func (r *resolver) exhausted(l limits) bool {
-	return l.steps > 0 && r.e.steps > l.steps || l.reads > 0 && r.stats.RequirementsAsked > l.reads
+	over := func(n, limit int) bool { return limit > 0 && n > limit }
+	return over(r.e.steps, l.steps) || over(r.stats.RequirementsAsked, l.reads) || over(r.stats.VersionsAsked, l.names)
 }
 
 // search runs until every package that must be chosen has one version. It reports false where that
