@@ -12,10 +12,10 @@ import (
 
 // Limits of the attempts at a changed problem that hints come from.
 const (
-	maxAttempts      = 6
-	attemptConflicts = 500
-	attemptReads     = 3000 // beyond those of the solve that failed
-	maxAdvice        = 8
+	maxAttempts  = 6
+	attemptSteps = 500_000 // of propagation
+	attemptReads = 3000    // beyond those of the solve that failed
+	maxAdvice    = 8
 )
 
 // noSolution explains that the search found no solution.
@@ -120,11 +120,11 @@ func (a *adviser) try(p Problem) map[ident.Name]ident.Version {
 	if r.require() != nil {
 		return nil
 	}
-	if ok, err := r.search(bound{conflicts: attemptConflicts, reads: a.r.stats.RequirementsAsked + attemptReads}); !ok || err != nil {
+	if ok, err := r.search(query{assume: noTerm, limit: limits{steps: attemptSteps, reads: a.r.stats.RequirementsAsked + attemptReads}}); !ok || err != nil {
 		return nil
 	}
 	out := map[ident.Name]ident.Version{}
-	for _, d := range r.solution().Decisions {
+	for _, d := range r.solution(r.assignment()).Decisions {
 		out[d.Name] = d.Version
 	}
 	return out
