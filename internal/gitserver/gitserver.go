@@ -2,11 +2,13 @@
 package gitserver
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -68,7 +70,14 @@ func Start(dir string, opt Options) (*Server, error) {
 		if opt.V0 {
 			r.Header.Del("Git-Protocol")
 		}
-		backend.ServeHTTP(&counting{w, &s.bytes}, r)
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/info/lfs/objects/batch"):
+			s.batch(w, r, dir)
+		case strings.HasPrefix(r.URL.Path, "/lfs/"):
+			http.ServeFile(w, r, filepath.Join(dir, "lfs", filepath.Base(r.URL.Path)))
+		default:
+			backend.ServeHTTP(&counting{w, &s.bytes}, r)
+		}
 	})
 	if opt.TLS {
 		s.Server = httptest.NewTLSServer(handler)
@@ -76,6 +85,39 @@ func Start(dir string, opt Options) (*Server, error) {
 		s.Server = httptest.NewServer(handler)
 	}
 	return s, nil
+}
+
+// batch answers the batch API of git-LFS: the objects are the files of dir/lfs, by their names.
+func (s *Server) batch(w http.ResponseWriter, r *http.Request, dir string) {
+	if _, err := os.Stat(filepath.Join(dir, "lfs")); err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	type object struct {
+		OID     string         `json:"oid"`
+		Size    int64          `json:"size"`
+		Actions map[string]any `json:"actions,omitempty"`
+		Error   map[string]any `json:"error,omitempty"`
+	}
+	var body struct {
+		Objects  []object `json:"objects"`
+		Transfer string   `json:"transfer"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	body.Transfer = "basic"
+	for i := range body.Objects {
+		o := &body.Objects[i]
+		if _, err := os.Stat(filepath.Join(dir, "lfs", filepath.Base(o.OID))); err != nil {
+			o.Error = map[string]any{"code": 404, "message": "not \x1b[2Jhere"}
+			continue
+		}
+		o.Actions = map[string]any{"download": map[string]any{"href": s.URL + "/lfs/" + o.OID, "header": map[string]string{"Authorization": r.Header.Get("Authorization")}}}
+	}
+	w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
+	_ = json.NewEncoder(w).Encode(body)
 }
 
 func (s *Server) note(r *http.Request) {

@@ -51,7 +51,7 @@ func (w *World) gitHost(cfg *config.Config) *git.Host {
 		registries = append(registries, s.Registry)
 	}
 	noSystem := w.Env != nil && w.Env("OPKG_GIT") == "go-git"
-	return git.New(git.Options{Dir: w.MirrorDir(), Environ: w.Environ, Registries: registries, Auth: w.credentials(), Offline: w.Offline, NoSystem: noSystem, Observer: w.Observer})
+	return git.New(git.Options{Dir: w.MirrorDir(), Environ: w.Environ, Registries: registries, Auth: w.credentials(), Client: w.httpClient(), Offline: w.Offline, NoSystem: noSystem, Observer: w.Observer})
 }
 
 // opener returns what opens a configured registry: the one place that knows which kinds there are.
@@ -74,10 +74,14 @@ func (w *World) opener(cfg *config.Config, host *git.Host, refresh bool) func(co
 	}
 }
 
+func (w *World) httpClient() *transport.Client {
+	return transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now})
+}
+
 // overHTTP is what registries over HTTP share: one client, and one holder of secrets.
 func (w *World) overHTTP(cfg *config.Config) http.Options {
 	return http.Options{
-		Client:        transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now}),
+		Client:        w.httpClient(),
 		Auth:          w.credentials(),
 		ArtifactHosts: cfg.ArtifactHosts,
 	}

@@ -21,6 +21,12 @@ type engine interface {
 	read(ctx context.Context, dir string, ids []string, f func(o object) error) error
 }
 
+// credentialer is an engine that knows the user's own credentials.
+type credentialer interface {
+	// credential finds a name and a password for a URL, without asking anybody.
+	credential(ctx context.Context, r remote, url string) (user, password string, ok bool)
+}
+
 // remote is where a repository is.
 type remote struct {
 	url     string   // canonical; a local path is absolute

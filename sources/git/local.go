@@ -15,18 +15,27 @@ import (
 
 // A repository that is a directory of this machine: go-git would run git to read it, and so its objects are copied instead.
 
+// localDir is the directory of a remote that isLocal.
+func localDir(r remote) (string, error) {
+	if !strings.HasPrefix(r.url, "file:") {
+		return r.url, nil
+	}
+	u, err := url.Parse(r.url)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.FromSlash(u.Path)
+	if len(dir) > 2 && dir[2] == ':' { // \C:\dir
+		dir = dir[1:]
+	}
+	return dir, nil
+}
+
 // openLocal opens the repository of a remote that isLocal.
 func openLocal(r remote) (*gogit.Repository, error) {
-	dir := r.url
-	if strings.HasPrefix(dir, "file:") {
-		u, err := url.Parse(dir)
-		if err != nil {
-			return nil, err
-		}
-		dir = filepath.FromSlash(u.Path)
-		if len(dir) > 2 && dir[2] == ':' { // \C:\dir
-			dir = dir[1:]
-		}
+	dir, err := localDir(r)
+	if err != nil {
+		return nil, err
 	}
 	repo, err := gogit.PlainOpenWithOptions(dir, &gogit.PlainOpenOptions{EnableDotGitCommonDir: true})
 	if errors.Is(err, gogit.ErrRepositoryNotExists) {

@@ -22,6 +22,7 @@ import (
 	"github.com/openpackage/opkg/internal/atomicfile"
 	"github.com/openpackage/opkg/internal/auth"
 	"github.com/openpackage/opkg/internal/event"
+	"github.com/openpackage/opkg/internal/transport"
 	"github.com/openpackage/opkg/sources"
 )
 
@@ -31,6 +32,7 @@ type Options struct {
 	Environ    []string          // NAME=value: what the system's git sees, as far as it concerns it
 	Registries []config.Registry // those that are configured: they may say how their repositories are reached
 	Auth       *auth.Store       // nil: git's own credentials alone
+	Client     *transport.Client // for files that git-LFS keeps; nil: those cannot be had
 	Offline    bool              // ask nothing, and answer from the mirrors
 	NoSystem   bool              // use go-git even where there is a git
 	Observer   event.Observer

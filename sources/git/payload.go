@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,74 +11,123 @@ import (
 	"github.com/openpackage/opkg/internal/archive"
 )
 
-// maxPointer is the size of the largest git-LFS pointer, in bytes, by its specification.
-const maxPointer = 1024
-
-// isPointer reports whether a file is a git-LFS pointer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
-func isPointer(data []byte) bool {
-	return len(data) < maxPointer && bytes.HasPrefix(data, []byte("version https://git-lfs.github.com/spec/")) && bytes.Contains(data, []byte("\noid "))
-}
-
-// payload gives the files below a tree of a commit, with sizes. What is small is read at once. about is for messages.
+// payload gives the files below a tree of a commit, with sizes, those of git-LFS in place of their pointers. What is small is read at
+// once. about is for messages.
 func (m *mirror) payload(ctx context.Context, about, commit, tree string) (*archive.Files, error) {
 	list, err := m.walk(ctx, about, tree)
 	if err != nil {
 		return nil, err
 	}
+	p := &payload{mirror: m, about: about, ids: map[string]string{}, content: map[string][]byte{}, large: map[string]pointer{}}
 	ids := make([]string, len(list))
-	byPath := make(map[string]string, len(list))
 	for i, f := range list {
-		ids[i], byPath[f.path] = f.id, f.id
+		ids[i], p.ids[f.path] = f.id, f.id
 	}
 	if err := m.bring(ctx, commit, []string{tree}, ids); err != nil {
 		return nil, err
 	}
-	files := &archive.Files{List: make([]archive.File, len(list))}
-	content := map[string][]byte{}
-	total, i := int64(0), 0
+	files := &archive.Files{List: make([]archive.File, 0, len(list)), Read: p.read}
 	err = m.read(ctx, ids, func(o object) error {
-		f := list[i]
-		files.List[i] = archive.File{Path: f.path, Exec: f.exec, Size: o.size}
-		i++
-		total += o.size
-		if o.kind != "blob" {
-			return fmt.Errorf("%s is a %s, expected a blob", o.id, o.kind)
-		}
-		if total > archive.InMemory && o.size >= maxPointer {
-			clear(content)
-			return nil
-		}
-		data, err := io.ReadAll(o.body)
-		if isPointer(data) {
-			return &archive.UnsafeError{Archive: about, Entry: f.path, Reason: "it is a git-LFS pointer: the file itself is not in the repository, and this opkg does not fetch it"}
-		}
-		content[o.id] = data
+		f := list[len(files.List)]
+		size, err := p.take(f, o)
+		files.List = append(files.List, archive.File{Path: f.path, Exec: f.exec, Size: size})
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	inMemory := total <= archive.InMemory
-	files.Read = func(ctx context.Context, part []archive.File, f func(archive.File, io.Reader) error) error {
-		if inMemory {
-			for _, file := range part {
-				if err := f(file, bytes.NewReader(content[byPath[file.Path]])); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		ids := make([]string, len(part))
-		for i, file := range part {
-			ids[i] = byPath[file.Path]
-		}
-		i := 0
-		return m.read(ctx, ids, func(o object) error {
-			i++
-			return f(part[i-1], o.body)
-		})
+	return files, m.bringLarge(ctx, about, p.large)
+}
+
+// payload is where the bytes of files are.
+type payload struct {
+	mirror  *mirror
+	about   string
+	total   int64             // bytes of all files
+	ids     map[string]string // blobs by path
+	content map[string][]byte // by id, of small payloads; nil for others
+	large   map[string]pointer
+}
+
+// take looks at a file once, and returns its size.
+func (p *payload) take(f file, o object) (int64, error) {
+	refuse := func(reason string) error {
+		return &archive.UnsafeError{Archive: p.about, Entry: f.path, Reason: reason}
 	}
-	return files, nil
+	if o.kind != "blob" {
+		return 0, refuse("it is a " + o.kind + ", and its tree says that it is a file")
+	}
+	if p.total += o.size; p.total > archive.MaxTotal || o.size > archive.MaxFile {
+		return 0, refuse("files have more than " + fmt.Sprint(int64(archive.MaxTotal)) + " bytes together, or one has more than " + fmt.Sprint(int64(archive.MaxFile)))
+	}
+	if p.total > archive.InMemory {
+		p.content = nil
+	}
+	if p.content == nil && o.size >= maxPointer {
+		return o.size, nil
+	}
+	data, err := io.ReadAll(o.body)
+	if err != nil {
+		return 0, err
+	}
+	at, ok, err := parsePointer(data)
+	if err != nil {
+		return 0, refuse(err.Error())
+	}
+	if ok {
+		p.large[f.path] = at
+		return at.size, nil
+	}
+	if p.content != nil {
+		p.content[o.id] = data
+	}
+	return o.size, nil
+}
+
+// read implements archive.Files.Read.
+func (p *payload) read(ctx context.Context, list []archive.File, f func(archive.File, io.Reader) error) error {
+	for len(list) > 0 {
+		if at, ok := p.large[list[0].Path]; ok {
+			err := p.mirror.readLarge(at, func(r io.Reader) error { return f(list[0], r) })
+			if e := (*lyingError)(nil); errors.As(err, &e) {
+				err = &archive.UnsafeError{Archive: p.about, Entry: list[0].Path, Reason: e.Error()}
+			}
+			if err != nil {
+				return err
+			}
+			list = list[1:]
+			continue
+		}
+		n := slices.IndexFunc(list, func(f archive.File) bool { _, ok := p.large[f.Path]; return ok })
+		if n < 0 {
+			n = len(list)
+		}
+		if err := p.readObjects(ctx, list[:n], f); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+func (p *payload) readObjects(ctx context.Context, list []archive.File, f func(archive.File, io.Reader) error) error {
+	if p.content != nil {
+		for _, file := range list {
+			if err := f(file, bytes.NewReader(p.content[p.ids[file.Path]])); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	ids := make([]string, len(list))
+	for i, file := range list {
+		ids[i] = p.ids[file.Path]
+	}
+	i := 0
+	return p.mirror.read(ctx, ids, func(o object) error {
+		i++
+		return f(list[i-1], o.body)
+	})
 }
 
 // gather fetches what the payloads below several trees of one commit need.

@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -222,7 +223,7 @@ func contents(t testing.TB, a *sources.Artifact) string {
 		if int64(len(data)) != f.Size {
 			t.Errorf("%s has %d bytes, not %d", f.Path, len(data), f.Size)
 		}
-		lines = append(lines, fmt.Sprintf("%s %s: %q", mode, f.Path, data))
+		lines = append(lines, fmt.Sprintf("%s %s: %s", mode, f.Path, shown(data)))
 		return err
 	})
 	if err != nil {
@@ -230,6 +231,14 @@ func contents(t testing.TB, a *sources.Artifact) string {
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
+}
+
+// shown is content in a few bytes.
+func shown(data []byte) string {
+	if len(data) > 1000 {
+		return fmt.Sprintf("%x", sha256.Sum256(data))
+	}
+	return fmt.Sprintf("%q", data)
 }
 
 func version(s string) ident.Version {

@@ -260,6 +260,23 @@ func parseRefs(out string) refs {
 	return list
 }
 
+// credential implements credentialer with the user's credential helpers.
+func (s *system) credential(ctx context.Context, r remote, url string) (user, password string, ok bool) {
+	out, err := s.run(ctx, s.command(ctx, r, "", "credential", "fill"), strings.NewReader("url="+url+"\n\n"))
+	if err != nil {
+		return "", "", false
+	}
+	for line := range strings.Lines(string(out)) {
+		switch key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "="); key {
+		case "username":
+			user = value
+		case "password":
+			password, ok = value, true
+		}
+	}
+	return user, password, ok
+}
+
 // prepare makes the mirror where there is none. The caller holds its lock.
 func (s *system) prepare(ctx context.Context, dir string, id string) error {
 	if _, err := os.Stat(dir); err == nil {
