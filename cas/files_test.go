@@ -42,7 +42,9 @@ func (p pkg) listing() ident.SHA256 {
 		}
 		lines = append(lines, fmt.Sprintf("%x %s %s\n", sha256.Sum256([]byte(text)), mode, path))
 	}
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[strings.Index(a, " ")+5:], b[strings.Index(b, " ")+5:]) })
+	slices.SortFunc(lines, func(a, b string) int {
+		return strings.Compare(a[strings.Index(a, " ")+5:], b[strings.Index(b, " ")+5:])
+	})
 	return sha256.Sum256([]byte(strings.Join(lines, "")))
 }
 
