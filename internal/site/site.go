@@ -182,10 +182,14 @@ type pageData struct {
 const fewDependents = 12
 
 // FirstDependents are those that a page shows at once.
-func (d pageData) FirstDependents() []Dependent { return d.Dependents[:min(fewDependents, len(d.Dependents))] }
+func (d pageData) FirstDependents() []Dependent {
+	return d.Dependents[:min(fewDependents, len(d.Dependents))]
+}
 
 // OtherDependents are all others.
-func (d pageData) OtherDependents() []Dependent { return d.Dependents[min(fewDependents, len(d.Dependents)):] }
+func (d pageData) OtherDependents() []Dependent {
+	return d.Dependents[min(fewDependents, len(d.Dependents)):]
+}
 
 // link is a URL that may be followed, or else text.
 type link struct{ URL, Text string }
