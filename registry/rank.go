@@ -114,7 +114,7 @@ func (s *Search) Find(term string) []int {
 			hits = append(hits, hit{i, rank})
 		}
 	}
-	slices.SortFunc(hits, func(a, b hit) int {
+	slices.SortStableFunc(hits, func(a, b hit) int {
 		x, y := s.Entries[a.at].Name, s.Entries[b.at].Name
 		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
 	})

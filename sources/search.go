@@ -127,6 +127,7 @@ func (r *Router) Search(ctx context.Context, term string) (found []Found, failed
 		return nil, nil, context.Cause(ctx)
 	}
 	has := make(map[ident.SourceID]*registry.Search, len(registries))
+	askable := map[ident.SourceID]bool{} // for one name at a time
 	var pool registry.Search
 	var from []config.Registry
 	for i, reg := range registries {
@@ -137,6 +138,8 @@ func (r *Router) Search(ctx context.Context, term string) (found []Found, failed
 		case errors.As(errs[i], &none):
 			if answers[i], err = r.lookup(ctx, reg, term); err != nil {
 				errs[i] = err
+			} else {
+				askable[reg.Source] = true
 			}
 			fallthrough
 		default:
@@ -151,7 +154,7 @@ func (r *Router) Search(ctx context.Context, term string) (found []Found, failed
 	for _, at := range pool.Find(term) {
 		f := Found{Entry: pool.Entries[at], Registry: from[at]}
 		f.Owner, f.Unsure = r.ownerAmong(f.Entry.Name, has)
-		if f.Unsure != nil && asked < maxAsked {
+		if f.Unsure != nil && askable[f.Unsure.Source] && asked < maxAsked {
 			asked++
 			if a, err := r.Owner(ctx, f.Entry.Name); err == nil {
 				f.Owner, f.Unsure = a.Registry, nil
@@ -224,4 +227,27 @@ func (r *Router) distinct() []config.Registry {
 		seen[reg.Source] = true
 		return again
 	})
+}
+
+// Others are the registries below the owner of name that have it too, and are not asked for it; what does not answer is in failed. A name
+// that belongs to one registry alone is asked of no other: that would tell them the names of private packages.
+func (r *Router) Others(ctx context.Context, name ident.Name) (shadowed []config.Registry, failed []SearchFailure, err error) {
+	owner, err := r.Owner(ctx, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	candidates, _ := r.candidates(name)
+	for _, reg := range candidates[len(owner.Tried)+1:] {
+		_, _, err := r.ask(ctx, reg, name)
+		var missing *NotFoundError
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, context.Cause(ctx)
+		case err == nil:
+			shadowed = append(shadowed, reg)
+		case !errors.As(err, &missing):
+			failed = append(failed, SearchFailure{reg, err})
+		}
+	}
+	return shadowed, failed, nil
 }
