@@ -89,7 +89,7 @@ type Site struct {
 func New(title string) (*Site, error) {
 	s := &Site{title: title}
 	pages := template.New("").Funcs(template.FuncMap{
-		"size": humanSize, "date": humanDate, "count": count, "page": PagePath, "scope": scopeOf, "base": baseOf,
+		"size": humanSize, "date": humanDate, "day": shortDate, "count": count, "page": PagePath, "scope": scopeOf, "base": baseOf,
 	})
 	var err error
 	if s.pages, err = pages.ParseFS(embedded, "templates/*.html"); err != nil {
@@ -326,13 +326,22 @@ func instant(published string) time.Time {
 	return t.UTC()
 }
 
-// humanDate is "6 May 2024", in UTC.
+// humanDate is "6 September 2024", in UTC.
 func humanDate(published string) string {
 	t := instant(published)
 	if t.IsZero() {
 		return ""
 	}
 	return t.Format("2 January 2006")
+}
+
+// shortDate is "6 Sep 2024", for columns.
+func shortDate(published string) string {
+	t := instant(published)
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format("2 Jan 2006")
 }
 
 // humanSize writes bytes with three digits, in decimal units.
