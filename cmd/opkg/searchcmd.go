@@ -133,7 +133,7 @@ type foundJSON struct {
 	Yanked      bool       `json:"yanked,omitempty"`
 	YankReason  string     `json:"yankReason,omitempty"`
 	Registry    placeJSON  `json:"registry"`
-	Owner       *placeJSON `json:"owner"` // null: no registry answers for the name, or it cannot be said
+	Owner       *placeJSON `json:"owner,omitempty"` // absent: no registry answers for the name, or it cannot be said
 	Shadowed    bool       `json:"shadowed"`
 }
 
@@ -173,7 +173,11 @@ func (a *app) searchJSON(res *ops.SearchResult, total int) error {
 		}
 		found = append(found, row)
 	}
-	a.printJSON(map[string]any{"packages": found, "total": total, "failed": failedJSON(res.Failed)})
+	a.printJSON(struct {
+		Packages []foundJSON      `json:"packages"`
+		Total    int              `json:"total"`
+		Failed   []map[string]any `json:"failed"`
+	}{found, total, failedJSON(res.Failed)})
 	a.json = false // the document stands: errors go to stderr alone
 	return a.tellFailed(res.Failed)
 }
@@ -315,8 +319,15 @@ func infoJSON(info *ops.PackageInfo) any {
 	for i := range info.Index.Releases {
 		versions = append(versions, newReleaseJSON(&info.Index.Releases[i]))
 	}
-	return map[string]any{"name": info.Name, "description": info.Index.Description, "registry": newPlaceJSON(info.Registry), "release": newReleaseJSON(info.Release),
-		"versions": versions, "shadowed": placesJSON(info.Shadowed), "failed": failedJSON(info.Failed)}
+	return struct {
+		Name        ident.Name       `json:"name"`
+		Description string           `json:"description,omitempty"`
+		Registry    placeJSON        `json:"registry"`
+		Release     releaseJSON      `json:"release"`  // the one that was asked for, or the newest
+		Versions    []releaseJSON    `json:"versions"` // lowest first
+		Shadowed    []placeJSON      `json:"shadowed"`
+		Failed      []map[string]any `json:"failed"`
+	}{info.Name, info.Index.Description, newPlaceJSON(info.Registry), newReleaseJSON(info.Release), versions, placesJSON(info.Shadowed), failedJSON(info.Failed)}
 }
 
 // nameOf is the alias of a registry, or its source.
