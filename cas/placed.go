@@ -2,7 +2,6 @@ package cas
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -47,16 +46,16 @@ func (s *Store) Placed(name ident.Name, version ident.Version) (id ident.TreeID,
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
 // stands there whole.
 func (s *Store) SetPlaced(name ident.Name, version ident.Version, tree ident.TreeID) error {
-	return s.appendPlaced(fmt.Sprintf("placed %s %s %s\n", name, version, tree))
+	return s.SetPlacedAll([]Placement{{name, version, tree}})
 }
 
 // ClearPlaced notes that the version directory is opkg's no more: it was removed.
 func (s *Store) ClearPlaced(name ident.Name, version ident.Version) error {
-	return s.appendPlaced(fmt.Sprintf("cleared %s %s\n", name, version))
+	return s.ClearPlacedAll([]Placement{{Name: name, Version: version}})
 }
 
-// appendPlaced writes one line by one write, which the file system puts behind those of other processes.
-func (s *Store) appendPlaced(line string) error {
+// appendPlaced writes lines by one write, which the file system puts behind those of other processes.
+func (s *Store) appendPlaced(lines string) error {
 	d, err := s.create()
 	if err != nil {
 		return s.within(err)
@@ -69,9 +68,9 @@ func (s *Store) appendPlaced(line string) error {
 		return s.within(err)
 	}
 	if torn(f) {
-		line = "\n" + line
+		lines = "\n" + lines
 	}
-	_, err = f.WriteString(line)
+	_, err = f.WriteString(lines)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -103,7 +102,7 @@ func (s *Store) readPlaced(p *placed) error {
 	if err != nil {
 		return err
 	}
-	if p.info != nil && os.SameFile(p.info, fi) && p.info.Size() == fi.Size() {
+	if p.info != nil && os.SameFile(p.info, fi) && p.info.Size() == fi.Size() && p.info.ModTime().Equal(fi.ModTime()) {
 		return nil
 	}
 	f, err := d.root.Open(placedFile)

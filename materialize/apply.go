@@ -62,12 +62,14 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 
 // adopt notes what stood there already as opkg's. Where that cannot be written, the next run finds it again.
 func (t *Target) adopt(p *Plan, n int, res *Result) {
-	for i := 0; i < len(p.Steps) && res.Adopted < n; i++ {
+	var wants []Want
+	for i := 0; i < len(p.Steps) && len(wants) < n; i++ {
 		if s := &p.Steps[i]; s.Action == Adopt {
-			t.warn("it cannot be noted that "+s.Dir+" is in use", t.store.SetPlaced(s.Want.Name, s.Want.Version, s.Want.Tree))
-			res.Adopted++
+			wants = append(wants, s.Want)
 		}
 	}
+	t.warn("it cannot be noted which version directories were adopted", t.store.SetPlacedAll(placements(wants)))
+	res.Adopted = n
 }
 
 // open opens the target, and makes it if that is asked.
@@ -138,6 +140,7 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 	}
 	if err == nil {
 		err = each(ctx, len(steps), func(ctx context.Context, i int) error { return r.swap(ctx, stages[i]) })
+		err = errors.Join(err, r.note(stages))
 	}
 	for _, s := range stages {
 		if s == nil {
@@ -154,6 +157,17 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 		}
 	}
 	return !r.leftovers.Load(), err
+}
+
+// note writes down which versions opkg placed, all at once.
+func (r *run) note(stages []*stage) error {
+	var wants []Want
+	for _, s := range stages {
+		if s.placed {
+			wants = append(wants, s.step.Want)
+		}
+	}
+	return r.store.SetPlacedAll(placements(wants))
 }
 
 // count adds what became of a stage to the result.

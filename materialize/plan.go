@@ -51,9 +51,10 @@ const looks = 3
 // decide sets the action of one step.
 func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	made, known := t.store.Placed(s.Want.Name, s.Want.Version)
-	seen, err := t.look(ctx, root, s.Want, known && made == s.Want.Tree)
+	trusted := known && made == s.Want.Tree && !t.opt.Thorough
+	seen, err := t.look(ctx, root, s.Want, trusted)
 	for n := 1; n < looks && errors.Is(err, fs.ErrNotExist); n++ {
-		seen, err = t.look(ctx, root, s.Want, known && made == s.Want.Tree)
+		seen, err = t.look(ctx, root, s.Want, trusted)
 	}
 	if err != nil {
 		return err

@@ -29,6 +29,8 @@ type SyncOptions struct {
 	DryRun bool // change nothing
 	Force  bool // replace version directories that opkg did not make
 	Relock bool // refresh a stale lock even where CI is set
+
+	thorough bool // trust no stat of what stands on this machine
 }
 
 // SyncResult is what Sync did, or with DryRun would do.
@@ -83,7 +85,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 		}
 		defer release()
 	}
-	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Observer: ws.world.Observer})
+	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Observer: ws.world.Observer})
 	if res.Plan, err = target.Plan(ctx, wantsOf(packages)); err != nil {
 		return err
 	}
@@ -102,18 +104,16 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err := ws.fetchAll(ctx, store, router, res.Fetch); err != nil {
 		return err
 	}
+	if len(packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is
+		root := cas.Root{Workspace: ws.Root, Lock: ws.LockPath(), Named: namedBy(l)}
+		if err := store.RegisterRoot(root, ws.world.Now()); err != nil {
+			ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
+		}
+	}
 	if res.Applied, err = target.Apply(ctx, res.Plan); err != nil {
 		return err
 	}
-	if err := ws.writeIndex(packages); err != nil {
-		return err
-	}
-	if len(packages) > 0 {
-		if err := store.RegisterRoot(ws.Root, ws.LockPath()); err != nil {
-			ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "cleaning the store will not know what this workspace needs")
-		}
-	}
-	return nil
+	return ws.writeIndex(packages)
 }
 
 // refuseBlocked fails before anything is fetched if a version directory may not be replaced.
