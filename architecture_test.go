@@ -26,8 +26,8 @@ var floors = []struct {
 	{[]string{"internal/site"}, false, "pages are made of formats alone"},
 	{[]string{"internal/archive", "internal/auth", "internal/transport"}, true, "the only unpacker, the only holder of secrets, the only user of the network"},
 	{[]string{"cas", "sources"}, false, "what is kept, and where it comes from, know nothing of each other"},
-	{[]string{"sources/sourcetest", "internal/badserver"}, false, "what tests of sources share; no other room imports them"},
-	{[]string{"sources/http", "sources/file"}, false, "each kind of source stands alone behind sources.Source"},
+	{[]string{"sources/sourcetest", "internal/badserver", "internal/gitserver"}, false, "what tests of sources share; no other room imports them"},
+	{[]string{"sources/http", "sources/file", "sources/git"}, false, "each kind of source stands alone behind sources.Source"},
 	{[]string{"materialize"}, false, "makes a directory equal a lock, from the store alone"},
 	{[]string{"internal/ops"}, false, "what opkg can do, without a terminal"},
 	{[]string{"cmd/opkg"}, false, "alone prints, exits, reads environment and home"},
@@ -52,8 +52,8 @@ var confined = []struct {
 	{"text/template", nil, "it escapes nothing"},
 	{"github.com/chromedp", nil, "a browser is for tests"},
 	{"golang.org/x/term", []string{"cmd/opkg"}, "only the command line knows terminals"},
-	{"net/http", []string{"internal/transport", "internal/auth", "sources/http", "internal/badserver"}, "one client, with one set of rules"},
-	{"os/exec", []string{"sources/git"}, "opkg runs no program"},
+	{"net/http", []string{"internal/transport", "internal/auth", "sources/http", "sources/git", "internal/badserver", "internal/gitserver"}, "one client, with one set of rules; go-git has its own"},
+	{"os/exec", []string{"sources/git", "internal/gitserver"}, "opkg runs no program but git"},
 }
 
 // pure rooms touch neither disk, network, clock nor environment.

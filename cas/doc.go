@@ -17,6 +17,9 @@
 // Put works up to step 6, Flush from there on. An error or a kill before step 8 leaves nothing but garbage in tmp; after
 // it, whole and verified blobs that nothing refers to yet.
 //
+// PutFiles has no archive: its steps 1 and 3 are one, and its SHA-256 is compared within step 5, before anything but large blobs
+// is written to tmp.
+//
 //  1. Read the archive into memory, or into tmp when it is large; stop at the size that is wanted.
 //  2. Compare size and SHA-256.
 //  3. Check the archive whole: gzip, tar, names, limits (package archive).

@@ -146,9 +146,6 @@ func describeChange(c lock.Change) string {
 // resolve solves and turns the solution into a lock. An index may be used for a while without asking again: where that gives no
 // solution, the newest ones have the last word.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
-	if err := ws.refuseGit(); err != nil {
-		return nil, solver.Stats{}, err
-	}
 	refresh := opt.Upgrade || len(opt.Names) > 0
 	l, stats, err := ws.resolveWith(ctx, old, opt, refresh)
 	if as[*solver.NoSolutionError](err) && !refresh && !ws.world.Offline {
@@ -163,11 +160,12 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
-	cat, err := newCatalog(ws, router, requires)
+	problem := ws.problem(requires, old, opt)
+	cat, err := newCatalog(ws, router, requires, keepable(old, problem))
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
-	sol, err := solver.Solve(ctx, ws.problem(requires, old, opt), cat, solver.Options{})
+	sol, err := cat.solve(ctx, problem)
 	if err != nil {
 		return nil, solver.Stats{}, cat.explainUnknown(ctx, requires, err)
 	}
@@ -177,11 +175,23 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 			return nil, sol.Stats, err
 		}
 	}
+	if err := ws.compareMoved(ctx, router, l.Packages, old); err != nil {
+		return nil, sol.Stats, err
+	}
 	if err := ws.learn(ctx, router, l.Packages); err != nil {
 		return nil, sol.Stats, err
 	}
 	l.MarkDev()
 	return l, sol.Stats, nil
+}
+
+// keepable is what of the lock a solve keeps while it fits.
+func keepable(old *lock.Lock, p solver.Problem) map[ident.Name]*lock.Package {
+	out := map[ident.Name]*lock.Package{}
+	for name := range p.Locked {
+		out[name] = old.Find(name)
+	}
+	return out
 }
 
 func as[T error](err error) bool {
@@ -233,7 +243,7 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 		return err
 	}
 	for _, r := range requires {
-		if r.Path != "" {
+		if r.Path != "" || r.Git != "" {
 			continue
 		}
 		var missing *sources.NotFoundError
@@ -256,6 +266,9 @@ func lockPackage(ctx context.Context, c *catalog, d solver.Decision, old *lock.L
 		p.Path = local.path
 		return p, nil
 	}
+	if g := c.gits[d.Name]; g != nil {
+		return g.lock(ctx, p, old)
+	}
 	a, err := c.answer(ctx, d.Name)
 	if err != nil {
 		return p, err
@@ -269,6 +282,10 @@ func lockPackage(ctx context.Context, c *catalog, d solver.Decision, old *lock.L
 	p.Size, p.SHA256, p.Tree = rel.Size, rel.SHA256, rel.Tree
 	was := find(old, d.Name)
 	if was == nil || was.Source != p.Source || was.Version.Compare(p.Version) != 0 {
+		return p, nil
+	}
+	if p.Commit != "" { // compareMoved judges
+		p.SHA256, p.Tree = was.SHA256, was.Tree
 		return p, nil
 	}
 	changed := func(what, want, got string) error {
@@ -375,9 +392,12 @@ func (ws *Workspace) warnNotPortable(l *lock.Lock) {
 }
 
 // wantOf is what the store must find in an artifact of the lock.
-func wantOf(p lock.Package) (cas.Want, error) {
-	w := cas.Want{Name: p.Name, Version: p.Version, Source: string(p.Source), Size: p.Size, SHA256: p.SHA256, Tree: p.Tree,
+func (ws *Workspace) wantOf(p lock.Package) (cas.Want, error) {
+	w := cas.Want{Name: p.Name, Version: p.Version, Source: comesFrom(&p), Size: p.Size, SHA256: p.SHA256, Tree: p.Tree,
 		Dependencies: make([]ident.Requirement, 0, len(p.Dependencies))}
+	if p.Git != "" {
+		w.Repositories, w.Tagged = ws.namedRepositories(), true
+	}
 	for _, d := range p.Dependencies {
 		r, err := ident.ParseRange(d.Range)
 		if err != nil {

@@ -188,7 +188,11 @@ func (ws *Workspace) selectPackages(router *sources.Router, l *lock.Lock, opt Sy
 			continue
 		}
 		if p.Git != "" {
-			return nil, &GitError{What: fmt.Sprintf("%s: %s %s", LockName, p.Name, p.Version), From: p.Git}
+			if err := ws.permitGit(&p); err != nil {
+				return nil, err
+			}
+			out = append(out, p)
+			continue
 		}
 		if err := router.Permitted(p.Name, p.Source, p.Artifact); err != nil {
 			return nil, err
@@ -247,11 +251,14 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 		total += p.Size
 	}
 	ws.world.Observer.Emit(event.Event{Kind: event.Plan, Count: len(missing), Total: total})
+	if err := ws.gather(ctx, router, pointers(missing)); err != nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchParallel)
 	for _, p := range missing {
 		g.Go(func() error {
-			src, err := router.SourceFor(p.Source)
+			src, err := ws.openerOf(router, &p)
 			if err != nil {
 				return err
 			}
@@ -269,6 +276,14 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 	}
 	// An outage, or a user who lost patience: what came whole need not come again.
 	return errors.Join(err, store.Flush(context.WithoutCancel(ctx)))
+}
+
+func pointers(packages []lock.Package) []*lock.Package {
+	out := make([]*lock.Package, len(packages))
+	for i := range packages {
+		out[i] = &packages[i]
+	}
+	return out
 }
 
 // isLie reports whether a run failed over an answer that was wrong, rather than for want of one.

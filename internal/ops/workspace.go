@@ -15,6 +15,7 @@ import (
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/manifest"
+	"github.com/openpackage/opkg/sources/git"
 )
 
 // Names of the files of a workspace.
@@ -37,6 +38,7 @@ type Workspace struct {
 	Config       *config.Config
 
 	world *World
+	git   *git.Host
 }
 
 // NoWorkspaceError says that no openpackage.yml was found.
@@ -129,6 +131,7 @@ func (w *World) open() (*Workspace, error) {
 	if ws.Config, err = w.LoadConfig(root); err != nil {
 		return nil, err
 	}
+	ws.git = w.gitHost(ws.Config)
 	return ws, nil
 }
 
