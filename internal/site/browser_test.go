@@ -209,7 +209,7 @@ func (b *tab) press(key string) {
 func (b *tab) wait(script, want string) {
 	b.t.Helper()
 	got := ""
-	for range 400 {
+	for range 1200 {
 		var err error // while a page is left there is nothing to ask
 		if got, err = chromedp.Run(b.ctx, chromedp.Evaluate[string]("String("+script+")")); err == nil && got == want {
 			return
@@ -411,5 +411,16 @@ func TestHostilePackage(t *testing.T) {
 		b.do(chromedp.Navigate(base + `index.html?q=` + url.QueryEscape(attack) + `#q=` + url.PathEscape(attack)))
 		b.wait(`document.getElementById("status").textContent.length > 0 && document.getElementById("q").value.includes("script")`, "true")
 		check("a hostile link")
+
+		// Had something slipped through, the policy of the page would hold.
+		for script, want := range map[string]string{
+			`(() => { try { document.body.innerHTML = "<b>x</b>"; return "done"; } catch { return "refused"; } })()`: "refused",
+			`(() => { const a = document.createElement("a"); a.setAttribute("onclick", "window.pwned = 1"); document.body.append(a); a.click(); return window.pwned; })()`: "undefined",
+			`(() => { const s = document.createElement("style"); s.append("body { display: none }"); document.head.append(s); return getComputedStyle(document.body).display; })()`: "flex",
+		} {
+			if got := b.eval(script); got != want {
+				t.Errorf("%s is %q, want %q", script, got, want)
+			}
+		}
 	})
 }
