@@ -23,6 +23,7 @@ var floors = []struct {
 	{[]string{"ident", "internal/origin", "internal/nearest"}, true, "words: pure values that everything speaks"},
 	{[]string{"internal/event", "internal/strictyaml", "internal/atomicfile"}, false, "small tools that know nothing of packages"},
 	{[]string{"manifest", "config", "lock", "registry", "solver"}, false, "formats and the solver are pure: they are tested and fuzzed without a disk"},
+	{[]string{"internal/site"}, false, "pages are made of formats alone"},
 	{[]string{"internal/archive", "internal/auth", "internal/transport"}, true, "the only unpacker, the only holder of secrets, the only user of the network"},
 	{[]string{"cas", "sources"}, false, "what is kept, and where it comes from, know nothing of each other"},
 	{[]string{"sources/sourcetest", "internal/badserver", "internal/gitserver"}, false, "what tests of sources share; no other room imports them"},
@@ -46,13 +47,17 @@ var confined = []struct {
 	{"github.com/klauspost/compress", []string{"internal/archive"}, "one unpacker"},
 	{"archive/tar", []string{"internal/archive"}, "its reader accepts what two readers may read in two ways; its writer is good"},
 	{"github.com/go-git/go-git/v5", []string{"sources/git"}, "one kind of source"},
+	{"github.com/yuin/goldmark", []string{"internal/site"}, "what packages write is rendered in one place, which tames it"},
+	{"html/template", []string{"internal/site"}, "one place makes pages"},
+	{"text/template", nil, "it escapes nothing"},
+	{"github.com/chromedp", nil, "a browser is for tests"},
 	{"golang.org/x/term", []string{"cmd/opkg"}, "only the command line knows terminals"},
 	{"net/http", []string{"internal/transport", "internal/auth", "sources/http", "sources/git", "internal/badserver", "internal/gitserver"}, "one client, with one set of rules; go-git has its own"},
 	{"os/exec", []string{"sources/git", "internal/gitserver"}, "opkg runs no program but git"},
 }
 
 // pure rooms touch neither disk, network, clock nor environment.
-var pure = []string{"ident", "internal/nearest", "internal/event", "internal/strictyaml", "manifest", "config", "lock", "registry", "solver"}
+var pure = []string{"ident", "internal/nearest", "internal/event", "internal/strictyaml", "manifest", "config", "lock", "registry", "solver", "internal/site"}
 
 // impure is what pure rooms must not import.
 var impure = []string{"os", "net", "net/http", "io/ioutil", "os/exec", "syscall", "golang.org/x/sys/unix"}
