@@ -317,7 +317,7 @@ func (s *stage) done(t *testing.T, scene crashScene, after condition, run func(a
 		errorf("after the next run the store holds\n%q\nwant\n%q", now.store, after.store)
 	}
 	if len(s.leftovers(t)) > 0 { // the next run had no use for the store; another has
-		s.must(t, "gc")
+		s.must(t, "gc", "--older-than", "1h")
 	}
 	if left := s.leftovers(t); len(left) > 0 {
 		errorf("the next run leaves %v", left)
