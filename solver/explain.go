@@ -114,7 +114,7 @@ func (a *adviser) try(p Problem) map[ident.Name]ident.Version {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(a.r.ctx)
-	r := newResolver(ctx, &p, a.r.fetch.prov, Options{Parallel: a.r.fetch.parallel})
+	r := newResolver(ctx, &p, memo{a.r.fetch}, Options{Parallel: a.r.fetch.parallel})
 	defer r.fetch.stop()
 	defer cancel()
 	if r.require() != nil {
@@ -128,6 +128,25 @@ func (a *adviser) try(p Problem) map[ident.Name]ident.Version {
 		out[d.Name] = d.Version
 	}
 	return out
+}
+
+// memo answers from what a solve has asked, and asks the rest through it, so that no question is asked twice.
+type memo struct{ f *fetcher }
+
+func (m memo) Versions(_ context.Context, name ident.Name) ([]Candidate, error) {
+	q, err := m.f.versions(name)
+	if err != nil {
+		return nil, err
+	}
+	return q.candidates, nil
+}
+
+func (m memo) Requirements(_ context.Context, name ident.Name, v ident.Version) ([]ident.Requirement, error) {
+	q, err := m.f.versions(name)
+	if err != nil {
+		return nil, err
+	}
+	return m.f.requirements(q, v)
 }
 
 // widen looks for a requirement of the root's that stands in the way alone.

@@ -51,7 +51,11 @@ func (t *treePrinter) print(e ops.Edge, lead, below string) {
 		version = p.Version.String()
 	}
 	line := fmt.Sprintf("%s%s %s", lead, e.To, version)
-	line += t.a.paint(t.a.stdout, dim, " ("+e.Range+")")
+	asked := e.Range
+	if o := t.g.Override(e.To); o != "" {
+		asked += ", overridden to " + o
+	}
+	line += t.a.paint(t.a.stdout, dim, " ("+asked+")")
 	if e.Dev {
 		line += " dev"
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/registry"
@@ -70,13 +72,19 @@ const (
 func (c *catalog) choices(ctx context.Context, l, old *lock.Lock, opt LockOptions) []Choice {
 	g := newGraph(l)
 	out := make([]Choice, len(l.Packages))
+	var tasks errgroup.Group
+	tasks.SetLimit(fetchParallel)
 	for i := range l.Packages {
-		p := &l.Packages[i]
-		out[i] = c.choice(ctx, g, p, true)
-		was := find(old, p.Name)
-		kept := was != nil && was.Version.Compare(p.Version) == 0 && !opt.Upgrade && !slices.Contains(opt.Names, p.Name)
-		out[i].settle(kept)
+		tasks.Go(func() error {
+			p := &l.Packages[i]
+			out[i] = c.choice(ctx, g, p, true)
+			was := find(old, p.Name)
+			kept := was != nil && was.Version.Compare(p.Version) == 0 && !opt.Upgrade && !slices.Contains(opt.Names, p.Name)
+			out[i].settle(kept)
+			return nil
+		})
 	}
+	_ = tasks.Wait() // what could not be asked stands in the choice
 	return out
 }
 

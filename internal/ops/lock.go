@@ -241,9 +241,7 @@ func (ws *Workspace) problem(requires []lock.Require, old *lock.Lock, opt LockOp
 	for _, k := range old.Packages {
 		p.Locked[k.Name] = k.Version
 	}
-	for _, n := range opt.Names {
-		delete(p.Locked, n)
-	}
+	p.Unlock = opt.Names
 	return p
 }
 
