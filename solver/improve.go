@@ -3,8 +3,6 @@ package solver
 import (
 	"errors"
 	"slices"
-
-	"github.com/openpackage/opkg/ident"
 )
 
 // A first solution is good, since the best versions are tried first, but a package that was decided early may have cost a
@@ -141,9 +139,9 @@ func (m *improver) settle(scope func(p int32) bool, settled map[int32]bool) {
 // another; so the search goes on elsewhere, for one that nothing beats.
 func (m *improver) pareto(scope func(p int32) bool, keep int) error {
 	var beaten [][]int32
-	elsewhere, banned := noTerm, 0
+	elsewhere, banned, a := noTerm, 0, aim{seeking: noTerm}
 	for {
-		now, err := m.beat(scope, keep)
+		now, err := m.beat(&a, scope, keep)
 		if err != nil || now == nil {
 			return err
 		}
@@ -161,6 +159,7 @@ func (m *improver) pareto(scope func(p int32) bool, keep int) error {
 			if err != nil || now == nil {
 				return err
 			}
+			a.seeking = noTerm
 		}
 		m.best = now
 	}
@@ -179,14 +178,50 @@ func (m *improver) find(assume term, accept func(now []int32) bool) (now []int32
 	return now, nil
 }
 
-// beat is a solution that beats the best, or nil.
-func (m *improver) beat(scope func(p int32) bool, keep int) ([]int32, error) {
-	m.e.backtrack(0)
-	if c := m.e.propagate(); c >= 0 || m.e.interrupt != nil {
-		return nil, m.e.interrupt
+// aim is what a search for something better assumes.
+type aim struct {
+	seeking term    // no package is worse than in than, and one is better; noTerm before there is one
+	than    []int32 // by package, so far; -1: any version will do
+}
+
+// beat is a solution that beats the best, or nil. It uses an aim again, and adds what became better since then: that
+// keeps away from what was bettered before, too, which it must not; so only a new aim can prove that there is none.
+func (m *improver) beat(a *aim, scope func(p int32) bool, keep int) ([]int32, error) {
+	for {
+		m.e.backtrack(0)
+		if c := m.e.propagate(); c >= 0 || m.e.interrupt != nil {
+			return nil, m.e.interrupt
+		}
+		fresh := a.seeking == noTerm
+		if fresh {
+			*a = aim{seeking: m.states(m.variable(1), 0, 1)}
+			if m.lost >= 0 {
+				m.rule(a.seeking, m.states(m.lost, int32(m.lockedNames()-keep)+1, m.e.packs[m.lost].absent+1))
+			}
+		}
+		none := m.raise(a, scope)
+		if len(none) == 1 {
+			return nil, nil
+		}
+		m.rule(none...)
+		now, err := m.find(a.seeking, m.accepts(a, scope, keep))
+		if err != nil || now != nil {
+			return now, err
+		}
+		m.rule(a.seeking) // no more
+		a.seeking = noTerm
+		if fresh {
+			return nil, nil
+		}
 	}
-	seeking := m.states(m.variable(1), 0, 1)
-	none := []term{seeking} // what holds if no package is better
+}
+
+// raise has the aim exclude what is worse than the best, and returns what holds if nothing is better than that.
+func (m *improver) raise(a *aim, scope func(p int32) bool) (none []term) {
+	none = []term{a.seeking}
+	for len(a.than) < len(m.best) {
+		a.than = append(a.than, -1)
+	}
 	for p, v := range m.best {
 		p := int32(p)
 		if v < 0 || !scope(p) {
@@ -196,34 +231,32 @@ func (m *improver) beat(scope func(p int32) bool, keep int) ([]int32, error) {
 			m.complement(p, s)
 			none = append(none, m.e.intern(p, s))
 		}
-	}
-	if len(none) == 1 {
-		return nil, nil
-	}
-	m.rule(none...)
-	for p, v := range m.best {
-		if p := int32(p); v >= 0 && scope(p) {
-			m.rule(seeking, m.worse(p, v))
+		if a.than[p] != v {
+			a.than[p] = v
+			if worse := m.worse(p, v); !m.e.contradicted(worse) {
+				m.rule(a.seeking, worse)
+			}
 		}
 	}
-	if m.lost >= 0 {
-		m.rule(seeking, m.states(m.lost, int32(m.lockedNames()-keep)+1, m.e.packs[m.lost].absent+1))
-	}
+	return none
+}
+
+// accepts tells whether a solution beats the best, and has the engine learn why not.
+func (m *improver) accepts(a *aim, scope func(p int32) bool, keep int) func(now []int32) bool {
 	isBetter := func(p, v int32) bool {
 		return int(p) < len(m.best) && m.best[p] >= 0 && scope(p) && m.isBetter(p, v, m.best[p])
 	}
-	defer m.rule(seeking) // no more
-	return m.find(seeking, func(now []int32) bool {
+	return func(now []int32) bool {
 		if m.kept(now) < keep {
-			return m.block(seeking, now, m.notKept(now))
+			return m.block(a.seeking, now, m.notKept(now))
 		}
 		for p, v := range now {
 			if v >= 0 && isBetter(int32(p), v) {
 				return true
 			}
 		}
-		return m.block(seeking, now, func(p, v int32) bool { return !isBetter(p, v) })
-	})
+		return m.block(a.seeking, now, func(p, v int32) bool { return !isBetter(p, v) })
+	}
 }
 
 // like are the terms of a clause that forbids, under the assumption, the solution s.
@@ -247,11 +280,19 @@ func sameVersions(a, b []int32) bool {
 	return slices.Equal(a[:n], b[:n]) && !slices.ContainsFunc(a[n:], chosen) && !slices.ContainsFunc(b[n:], chosen)
 }
 
+// lockedOf is the version of p that counts when it is kept, or -1.
+func (m *improver) lockedOf(p int32) int32 {
+	if m.e.packs[p].class != classLocked {
+		return -1
+	}
+	return m.e.packs[p].locked
+}
+
 // kept counts the locked versions in an assignment.
 func (m *improver) kept(versions []int32) int {
 	n := 0
 	for p, v := range versions {
-		if v >= 0 && v == m.e.packs[p].locked {
+		if v >= 0 && v == m.lockedOf(int32(p)) {
 			n++
 		}
 	}
@@ -265,7 +306,7 @@ func (m *improver) lockedNames() int {
 		if m.unlock[name] {
 			continue
 		}
-		if p, ok := m.pkgs[name]; ok && m.e.packs[p].locked < 0 {
+		if p, ok := m.pkgs[name]; ok && m.lockedOf(p) < 0 {
 			continue
 		}
 		n++
@@ -276,7 +317,7 @@ func (m *improver) lockedNames() int {
 // notKept is for block: versions that keep no more than is kept now.
 func (m *improver) notKept(now []int32) func(p, v int32) bool {
 	return func(p, v int32) bool {
-		locked := m.e.packs[p].locked
+		locked := m.lockedOf(p)
 		return v != locked || now[p] == locked
 	}
 }
@@ -311,7 +352,7 @@ const maxCounter = 200_000
 func (m *improver) countLost(top int32) {
 	var packages []int32
 	for p := range m.e.packs {
-		if m.e.packs[p].locked >= 0 {
+		if m.lockedOf(int32(p)) >= 0 {
 			packages = append(packages, int32(p))
 		}
 	}
@@ -323,7 +364,7 @@ func (m *improver) countLost(top int32) {
 		before := m.lost
 		m.lost = m.variable(top)
 		s := m.scratch(p)
-		setBit(s, m.e.packs[p].locked)
+		setBit(s, m.lockedOf(p))
 		m.complement(p, s)
 		gone := m.e.intern(p, s)
 		m.rule(gone, m.states(m.lost, 0, 1))
@@ -348,7 +389,7 @@ func (m *improver) countLost(top int32) {
 // Nothing else is needed then, so all that is not in it stays out of it. It returns false.
 func (m *improver) block(assume term, now []int32, fails func(p, v int32) bool) bool {
 	closed := func(x reading) bool {
-		return !slices.ContainsFunc(x.reqs, func(q ident.Requirement) bool { return now[m.pkgs[q.Name]] < 0 })
+		return !slices.ContainsFunc(m.targets(x), func(to int32) bool { return now[to] < 0 })
 	}
 	lits := []term{assume}
 	for p, v := range now {
