@@ -129,6 +129,14 @@ func (g *guarded) Gather(ctx context.Context, refs []Ref) error {
 	return nil
 }
 
+// Moved implements Mover, as far as the source does.
+func (g *guarded) Moved(ctx context.Context, ref Ref) (*Move, error) {
+	if src, ok := g.Source.(Mover); ok {
+		return src.Moved(ctx, ref)
+	}
+	return nil, nil
+}
+
 func (g *guarded) checkForeign(ctx context.Context, ref Ref) error {
 	u, err := origin.ParseURL(ref.Artifact)
 	if err != nil {

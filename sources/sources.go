@@ -53,3 +53,18 @@ type Ref struct {
 type Gatherer interface {
 	Gather(ctx context.Context, refs []Ref) error
 }
+
+// Mover is a Source whose versions are commits.
+type Mover interface {
+	// Moved reports how what led to the commit of ref leads elsewhere now; nil where it does not, or leads to the same content. Errors as List.
+	Moved(ctx context.Context, ref Ref) (*Move, error)
+}
+
+// Move is a branch or tag that does not lead to a locked commit any more.
+type Move struct {
+	What string       // "tag v1.0.0", "branch main"
+	Tag  bool         // it is a tag, which is not supposed to move
+	Now  ident.Commit // where it leads; "": it is gone
+	Same bool         // the content there is the locked one
+	Lost bool         // the locked commit cannot be had any more
+}

@@ -156,6 +156,17 @@ func remarks(p *ops.OutdatedPackage) string {
 	if p.Owner != "" && p.Owner != p.Locked {
 		add("locked from " + string(p.Locked))
 	}
+	switch m := p.Moved; {
+	case m == nil:
+	case m.Now == "":
+		add(m.What + " is gone")
+	case m.Tag && !m.Same:
+		add(fmt.Sprintf("%s was moved to other content, commit %.12s", m.What, m.Now))
+	case m.Tag:
+		add(fmt.Sprintf("%s was moved to commit %.12s, with the same content", m.What, m.Now))
+	default:
+		add(fmt.Sprintf("%s is at commit %.12s now", m.What, m.Now))
+	}
 	if text != "" {
 		text += ")"
 	}
@@ -176,11 +187,17 @@ func outdatedJSON(list []ops.OutdatedPackage) any {
 		Gone     bool   `json:"gone,omitempty"`
 		Direct   bool   `json:"direct"`
 		Dev      bool   `json:"dev,omitempty"`
+		Moved    string `json:"moved,omitempty"`
+		Commit   string `json:"commit,omitempty"`
 	}
 	rows := []row{}
 	for _, p := range list {
-		rows = append(rows, row{string(p.Name), p.Current.String(), versionOr(p.Wanted, ""), versionOr(p.Latest, ""),
-			p.Alias, string(p.Owner), string(p.Locked), p.Behind(), p.Yanked, p.Gone, p.Direct, p.Dev})
+		r := row{string(p.Name), p.Current.String(), versionOr(p.Wanted, ""), versionOr(p.Latest, ""),
+			p.Alias, string(p.Owner), string(p.Locked), p.Behind(), p.Yanked, p.Gone, p.Direct, p.Dev, "", ""}
+		if p.Moved != nil {
+			r.Moved, r.Commit = p.Moved.What, string(p.Moved.Now)
+		}
+		rows = append(rows, r)
 	}
 	return rows
 }

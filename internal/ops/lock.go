@@ -30,6 +30,8 @@ type LockOptions struct {
 	Explain bool         // say why each version was chosen
 
 	solved func(*catalog, *lock.Lock) // told of the solution, and of what it was chosen from
+
+	versionsAlone bool // nothing is fetched: digests that no index says stay unknown
 }
 
 // LockResult is what Lock found.
@@ -181,6 +183,9 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 		if l.Packages[i], err = lockPackage(ctx, cat, d, old); err != nil {
 			return nil, sol.Stats, err
 		}
+	}
+	if opt.versionsAlone {
+		return l, sol.Stats, nil
 	}
 	if err := ws.compareMoved(ctx, router, l.Packages, old); err != nil {
 		return nil, sol.Stats, err

@@ -19,7 +19,7 @@ type OutdatedOptions struct {
 	All   bool         // what the manifest does not name as well
 }
 
-// OutdatedPackage is a locked package of a registry, and the versions that are to be had.
+// OutdatedPackage is a locked package of a registry or repository, and the versions that are to be had.
 type OutdatedPackage struct {
 	Name    ident.Name
 	Current ident.Version  // in the lock
@@ -30,13 +30,14 @@ type OutdatedPackage struct {
 	Locked  ident.SourceID // the registry that it was locked from
 	Yanked  bool           // Current was withdrawn
 	Gone    bool           // Owner no longer lists Current
+	Moved   *sources.Move  // of a package of a repository: its branch or tag leads elsewhere now; nil: it does not
 	Direct  bool
 	Dev     bool
 }
 
 // Behind reports whether there is something to tell.
 func (p *OutdatedPackage) Behind() bool {
-	return p.Yanked || p.Gone || p.Owner != p.Locked || p.Latest.Compare(p.Current) > 0 || !p.Wanted.IsZero() && p.Wanted.Compare(p.Current) != 0
+	return p.Yanked || p.Gone || p.Moved != nil || p.Owner != p.Locked || p.Latest.Compare(p.Current) > 0 || !p.Wanted.IsZero() && p.Wanted.Compare(p.Current) != 0
 }
 
 // Outdated compares the lock with what the registries offer, sorted by name. It writes no lock. unsolved is why nothing can
@@ -55,7 +56,7 @@ func (w *World) Outdated(ctx context.Context, opt OutdatedOptions) (list []Outda
 			return nil, nil, notLocked(old, name)
 		}
 	}
-	wanted, _, err := ws.resolve(ctx, old, LockOptions{Upgrade: true})
+	wanted, _, err := ws.resolve(ctx, old, LockOptions{Upgrade: true, versionsAlone: true})
 	if as[*solver.NoSolutionError](err) {
 		unsolved, err = err, nil
 	}
@@ -68,14 +69,19 @@ func (w *World) Outdated(ctx context.Context, opt OutdatedOptions) (list []Outda
 	}
 	for _, p := range old.Packages {
 		direct := slices.ContainsFunc(old.Requires, func(r lock.Require) bool { return r.Name == p.Name })
-		if p.Source != "" && (slices.Contains(opt.Names, p.Name) || len(opt.Names) == 0 && (direct || opt.All)) {
-			list = append(list, OutdatedPackage{Name: p.Name, Current: p.Version, Locked: p.Source, Direct: direct, Dev: p.Dev})
+		if p.Path == "" && (slices.Contains(opt.Names, p.Name) || len(opt.Names) == 0 && (direct || opt.All)) {
+			list = append(list, OutdatedPackage{Name: p.Name, Current: p.Version, Locked: sourceOf(&p), Direct: direct, Dev: p.Dev})
 		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchParallel)
 	for i := range list {
-		g.Go(func() error { return list[i].ask(gctx, router) })
+		g.Go(func() error {
+			if k := old.Find(list[i].Name); k.Git != "" {
+				return list[i].askRepository(gctx, ws, k)
+			}
+			return list[i].ask(gctx, router)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, nil, err
@@ -86,6 +92,34 @@ func (w *World) Outdated(ctx context.Context, opt OutdatedOptions) (list []Outda
 		}
 	}
 	return list, unsolved, nil
+}
+
+// sourceOf is where a package was locked from; a repository is written as a git registry is.
+func sourceOf(p *lock.Package) ident.SourceID {
+	if p.Git != "" {
+		return ident.SourceID("git:" + p.Git)
+	}
+	return p.Source
+}
+
+// askRepository completes p by the tags of its repository, and by where its ref leads today.
+func (p *OutdatedPackage) askRepository(ctx context.Context, ws *Workspace, k *lock.Package) error {
+	p.Owner = p.Locked
+	src, err := ws.gitSource(k.Name, k.Git, k.Base)
+	if err != nil {
+		return err
+	}
+	if !p.Current.IsGit() { // who follows a branch does not wait for versions
+		tags, err := src.Tags(ctx)
+		if err != nil {
+			return err
+		}
+		if best := newestTag(tags); best != nil {
+			p.Latest = best.Version
+		}
+	}
+	p.Moved, err = src.Moved(ctx, k.Ref, k.Commit)
+	return err
 }
 
 // ask completes p by what its registry says today.

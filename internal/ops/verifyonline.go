@@ -29,7 +29,7 @@ func (ws *Workspace) verifyOnline(ctx context.Context, l *lock.Lock, opt VerifyO
 			continue
 		}
 		g.Go(func() (err error) {
-			asked[i], notices[i], err = askAbout(gctx, router, p)
+			asked[i], notices[i], err = ws.askAbout(gctx, router, p)
 			return err
 		})
 	}
@@ -45,7 +45,10 @@ func (ws *Workspace) verifyOnline(ctx context.Context, l *lock.Lock, opt VerifyO
 }
 
 // askAbout compares one package with what its source says.
-func askAbout(ctx context.Context, router *sources.Router, p lock.Package) (problems, notices []Problem, err error) {
+func (ws *Workspace) askAbout(ctx context.Context, router *sources.Router, p lock.Package) (problems, notices []Problem, err error) {
+	if p.Git != "" {
+		return ws.askRepository(ctx, p)
+	}
 	if err := router.Permitted(p.Name, p.Source, p.Artifact); err != nil {
 		return nil, nil, err
 	}
@@ -71,6 +74,12 @@ func askAbout(ctx context.Context, router *sources.Router, p lock.Package) (prob
 	switch {
 	case rel == nil:
 		notices = append(notices, say("version "+p.Version.String(), "no such version"))
+	case p.Commit != "":
+		move, err := moved(ctx, src, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		problems, notices = judgeMove(say, p, move)
 	case rel.SHA256 != p.SHA256:
 		problems = append(problems, say("sha256 "+p.SHA256.String(), rel.SHA256.String()))
 	case !rel.Tree.IsZero() && rel.Tree != p.Tree:
@@ -88,6 +97,56 @@ func askAbout(ctx context.Context, router *sources.Router, p lock.Package) (prob
 		notices = append(notices, say("to answer for this name", fmt.Sprintf("%s goes before it and has the name now", owner.Source.ID())))
 	}
 	return problems, notices, nil
+}
+
+// askRepository compares a package of a repository with where its ref leads today.
+func (ws *Workspace) askRepository(ctx context.Context, p lock.Package) (problems, notices []Problem, err error) {
+	if err := ws.permitGit(&p); err != nil {
+		return nil, nil, err
+	}
+	src, err := ws.gitSource(p.Name, p.Git, p.Base)
+	if err != nil {
+		return nil, nil, err
+	}
+	move, err := src.Moved(ctx, p.Ref, p.Commit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if move != nil && !move.Tag && !move.Lost && move.Now != "" {
+		return nil, nil, nil // branches move on
+	}
+	say := func(expected, found string) Problem {
+		return Problem{Name: p.Name, Version: p.Version, Where: Online, Path: p.Git, Expected: expected, Found: found}
+	}
+	problems, notices = judgeMove(say, p, move)
+	return problems, notices, nil
+}
+
+// moved asks a source whose versions are commits.
+func moved(ctx context.Context, src sources.Source, p lock.Package) (*sources.Move, error) {
+	if m, ok := src.(sources.Mover); ok {
+		return m.Moved(ctx, refOf(&p))
+	}
+	return nil, nil
+}
+
+// judgeMove says what a move means: other content where there was the locked one is a problem.
+func judgeMove(say func(expected, found string) Problem, p lock.Package, move *sources.Move) (problems, notices []Problem) {
+	if move == nil {
+		return nil, nil
+	}
+	expected := fmt.Sprintf("commit %s at %s", p.Commit, move.What)
+	switch {
+	case move.Now == "":
+		notices = append(notices, say(expected, "it is not there any more"))
+	case move.Lost:
+		notices = append(notices, say("commit "+string(p.Commit), "the server does not have it any more"))
+	case move.Same:
+		notices = append(notices, say(expected, fmt.Sprintf("commit %s, with the same content", move.Now)))
+	default:
+		problems = append(problems, say(expected, fmt.Sprintf("commit %s, with other content", move.Now)))
+	}
+	return problems, notices
 }
 
 // releaseOf finds a version in an index.
