@@ -56,7 +56,7 @@ func (m machine) must(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)

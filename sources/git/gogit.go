@@ -21,7 +21,9 @@ import (
 
 // goGit is the engine for machines without git. It fetches whole branches, since it knows neither partial clones nor protocol v2. It
 // knows no dumb servers, and no repositories with SHA-256 names.
-type goGit struct{}
+type goGit struct {
+	environ []string // NAME=value: where keys and known hosts are
+}
 
 func (goGit) about() string { return "go-git, since there is no git in the PATH" }
 
@@ -39,11 +41,15 @@ func (a headerAuth) SetAuth(r *http.Request) {
 	}
 }
 
-func (r remote) auth() transport.AuthMethod {
-	if len(r.headers) == 0 {
-		return nil
+// auth is what goes with each request.
+func (g goGit) auth(r remote) (transport.AuthMethod, error) {
+	switch {
+	case r.isSSH():
+		return g.sshAuth(r)
+	case len(r.headers) > 0:
+		return headerAuth(r.headers), nil
 	}
-	return headerAuth(r.headers)
+	return nil, nil
 }
 
 // ca is the certificate file of the remote, nil where it has none.
@@ -54,7 +60,7 @@ func (r remote) ca() ([]byte, error) {
 	return os.ReadFile(r.caFile)
 }
 
-func (goGit) refs(ctx context.Context, r remote) (refs, error) {
+func (g goGit) refs(ctx context.Context, r remote) (refs, error) {
 	if r.isLocal() {
 		return localRefs(r)
 	}
@@ -62,8 +68,12 @@ func (goGit) refs(ctx context.Context, r remote) (refs, error) {
 	if err != nil {
 		return refs{}, err
 	}
+	auth, err := g.auth(r)
+	if err != nil {
+		return refs{}, err
+	}
 	rem := gogit.NewRemote(memory.NewStorage(), &config.RemoteConfig{Name: "origin", URLs: []string{r.url}})
-	list, err := rem.ListContext(ctx, &gogit.ListOptions{Auth: r.auth(), CABundle: ca, PeelingOption: gogit.AppendPeeled})
+	list, err := rem.ListContext(ctx, &gogit.ListOptions{Auth: auth, CABundle: ca, PeelingOption: gogit.AppendPeeled})
 	if err != nil {
 		return refs{}, goGitError(err)
 	}
@@ -93,7 +103,7 @@ func openStorage(dir string) *filesystem.Storage {
 	return filesystem.NewStorage(osfs.New(dir), cache.NewObjectLRUDefault())
 }
 
-func (goGit) fetch(ctx context.Context, r remote, dir, commit, ref string) error {
+func (g goGit) fetch(ctx context.Context, r remote, dir, commit, ref string) error {
 	if len(commit) != 40 {
 		return errors.New("it is a repository with SHA-256 names, which only git itself can read: install git")
 	}
@@ -118,6 +128,10 @@ func (goGit) fetch(ctx context.Context, r remote, dir, commit, ref string) error
 		}
 		return st.SetReference(plumbing.NewHashReference(plumbing.ReferenceName(keptRef(commit)), want))
 	}
+	auth, err := g.auth(r)
+	if err != nil {
+		return err
+	}
 	rem := gogit.NewRemote(st, &config.RemoteConfig{Name: "origin", URLs: []string{r.url}})
 	specs := [][]config.RefSpec{{config.RefSpec("+" + commit + ":" + keptRef(commit))},
 		{"+refs/heads/*:refs/opkg-all/heads/*", "+refs/tags/*:refs/opkg-all/tags/*"}}
@@ -129,7 +143,7 @@ func (goGit) fetch(ctx context.Context, r remote, dir, commit, ref string) error
 		if _, err := st.EncodedObject(plumbing.CommitObject, want); err == nil {
 			break
 		}
-		fetchErr = rem.FetchContext(ctx, &gogit.FetchOptions{RefSpecs: spec, Auth: r.auth(), CABundle: ca, Tags: gogit.NoTags, Force: true})
+		fetchErr = rem.FetchContext(ctx, &gogit.FetchOptions{RefSpecs: spec, Auth: auth, CABundle: ca, Tags: gogit.NoTags, Force: true})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -60,13 +60,13 @@ func (h *Host) choose(ctx context.Context) engine {
 	if h.engine != nil {
 		return h.engine
 	}
-	h.engine = goGit{}
+	h.engine = goGit{h.opt.Environ}
 	if !h.opt.NoSystem {
 		if s := findSystem(ctx, h.opt.Environ, h.opt.Dir); s != nil {
 			h.engine = s
 		} else if ctx.Err() != nil { // nothing was found out
 			h.engine = nil
-			return goGit{}
+			return goGit{h.opt.Environ}
 		}
 	}
 	h.opt.Observer.Emit(event.Event{Kind: event.Request, Text: "git repositories are read by " + h.engine.about()})
@@ -84,6 +84,7 @@ type mirror struct {
 
 	mu    sync.Mutex
 	known map[string][]entry // trees that were read
+	here  map[string]bool    // blobs that were brought
 	asked *refs              // what the remote said in this run
 }
 
@@ -102,7 +103,7 @@ func (h *Host) mirror(url, dir string) (*mirror, error) {
 			reg = r
 		}
 	}
-	m := &mirror{host: h, url: url, remote: remote{url: at, caFile: reg.CAFile}, known: map[string][]entry{}}
+	m := &mirror{host: h, url: url, remote: remote{url: at, caFile: reg.CAFile}, known: map[string][]entry{}, here: map[string]bool{}}
 	if h.opt.Auth != nil {
 		var err error
 		if m.creds, err = h.opt.Auth.For(reg); err != nil {
@@ -231,7 +232,7 @@ func (m *mirror) need(ctx context.Context, commit, ref string) error {
 
 // bring makes sure that blobs, which stand in the trees of commit, are in the mirror.
 func (m *mirror) bring(ctx context.Context, commit string, trees, blobs []string) error {
-	if len(blobs) == 0 {
+	if m.has(blobs) {
 		return nil
 	}
 	e := m.host.choose(ctx)
@@ -244,11 +245,32 @@ func (m *mirror) bring(ctx context.Context, commit string, trees, blobs []string
 		return err
 	}
 	defer release()
-	err = e.bring(ctx, r, m.dir(e, commit), commit, trees, blobs)
+	if m.has(blobs) { // somebody else brought them meanwhile
+		return nil
+	}
+	if err = e.bring(ctx, r, m.dir(e, commit), commit, trees, blobs); err == nil {
+		m.mu.Lock()
+		for _, id := range blobs {
+			m.here[id] = true
+		}
+		m.mu.Unlock()
+	}
 	if err != nil && m.host.opt.Offline && ctx.Err() == nil {
 		return m.offline("some of its files are not in the cache")
 	}
 	return m.explain(err)
+}
+
+// has reports whether all blobs were brought in this run.
+func (m *mirror) has(blobs []string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range blobs {
+		if !m.here[id] {
+			return false
+		}
+	}
+	return true
 }
 
 // read reads objects, each held against its own name.

@@ -132,6 +132,9 @@ func (p *payload) readObjects(ctx context.Context, list []archive.File, f func(a
 
 // gather fetches what the payloads below several trees of one commit need.
 func (m *mirror) gather(ctx context.Context, about, commit string, trees []string) error {
+	if err := m.loadAll(ctx, trees); err != nil {
+		return err
+	}
 	var ids []string
 	for _, tree := range trees {
 		list, err := m.walk(ctx, about, tree)

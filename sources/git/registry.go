@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -36,9 +37,10 @@ type snapshot struct {
 	tree   string // the one that holds index.yml
 	file   string // index.yml, or registry/index.yml
 
-	once  sync.Once
-	index *registry.GitIndex
-	err   error
+	once      sync.Once
+	index     *registry.GitIndex
+	manifests map[string][]byte // by id, those that were read ahead
+	err       error
 }
 
 // Registry describes the channel that reg names. Nothing is asked yet. The error is the auth room's, for credentials
@@ -149,35 +151,51 @@ func (r *Registry) readIndex(ctx context.Context, at *snapshot) (*registry.GitIn
 	if err != nil {
 		return nil, err
 	}
-	return ix, r.bringManifests(ctx, at, ix)
+	at.index = ix
+	return ix, r.bringManifests(ctx, at)
 }
 
-// maxManifests is how many openpackage.yml are fetched at once, ahead of need: one request for some hundred kilobytes takes less than
-// one for each package. A registry that has more is asked package by package.
+// maxManifests is how many openpackage.yml are fetched and read at once, ahead of need: one request for some hundred kilobytes takes less
+// than one for each package. A registry that has more is asked package by package.
 const maxManifests = 4096
 
 // bringManifests fetches every openpackage.yml of a registry that is not too large. What is malformed in it is found when it is read.
-func (r *Registry) bringManifests(ctx context.Context, at *snapshot, ix *registry.GitIndex) error {
-	n := 0
-	for _, p := range ix.Packages {
-		n += len(p.Releases)
-	}
-	if n > maxManifests {
-		return nil
-	}
-	var ids []string
-	for _, p := range ix.Packages {
+func (r *Registry) bringManifests(ctx context.Context, at *snapshot) error {
+	var paths []string
+	for _, p := range at.index.Packages {
 		for _, rel := range p.Releases {
-			e, ok, err := r.mirror.find(ctx, at.tree, registry.GitPath(p.Name, rel.Version)+"/"+archive.Manifest)
-			if err != nil {
-				return err
-			}
-			if ok && e.isFile() {
-				ids = append(ids, e.id)
-			}
+			paths = append(paths, registry.GitPath(p.Name, rel.Version)+"/"+archive.Manifest)
 		}
 	}
-	return r.mirror.bring(ctx, at.commit, []string{at.tree}, ids)
+	if len(paths) > maxManifests {
+		return nil
+	}
+	if err := r.mirror.load(ctx, at.tree, paths); err != nil {
+		return err
+	}
+	var ids []string
+	for _, path := range paths {
+		e, ok, err := r.mirror.find(ctx, at.tree, path)
+		if err != nil {
+			return err
+		}
+		if ok && e.isFile() {
+			ids = append(ids, e.id)
+		}
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	if err := r.mirror.bring(ctx, at.commit, []string{at.tree}, ids); err != nil {
+		return err
+	}
+	const small = 16 << 10 // bytes; others are read when they are asked for
+	at.manifests = make(map[string][]byte, len(ids))
+	return r.mirror.read(ctx, ids, func(o object) (err error) {
+		if o.kind == "blob" && o.size <= small {
+			at.manifests[o.id], err = io.ReadAll(o.body)
+		}
+		return err
+	})
 }
 
 // malformed puts a file that cannot be what it must be into the words of the registry.
@@ -194,7 +212,7 @@ func (r *Registry) releases(ctx context.Context, at *snapshot, p *registry.GitPa
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]entry{}
+	found, manifests := map[string]entry{}, map[string]string{}
 	for _, rel := range p.Releases {
 		path := registry.GitPath(p.Name, rel.Version) + "/" + archive.Manifest
 		e, ok, err := r.mirror.find(ctx, at.tree, path)
@@ -204,7 +222,10 @@ func (r *Registry) releases(ctx context.Context, at *snapshot, p *registry.GitPa
 		if !ok {
 			return nil, &registry.Error{File: r.place(at.commit, at.file), Msg: fmt.Sprintf("it lists %s %s, but there is no %s", p.Name, rel.Version, path)}
 		}
-		found[path] = e
+		if _, ok := at.manifests[e.id]; !ok {
+			found[path] = e
+		}
+		manifests[path] = e.id
 	}
 	data, err := r.mirror.blobs(ctx, at.commit, dir.id, found, archive.MaxManifestBytes)
 	if err != nil {
@@ -214,7 +235,11 @@ func (r *Registry) releases(ctx context.Context, at *snapshot, p *registry.GitPa
 	for _, rel := range p.Releases {
 		path := registry.GitPath(p.Name, rel.Version) + "/" + archive.Manifest
 		file := r.place(at.commit, path)
-		m, err := manifest.ParsePackage(file, data[found[path].id])
+		text, ok := at.manifests[manifests[path]]
+		if !ok {
+			text = data[manifests[path]]
+		}
+		m, err := manifest.ParsePackage(file, text)
 		if err != nil {
 			return nil, &registry.Error{File: file, Msg: err.Error()}
 		}
@@ -248,9 +273,21 @@ func (r *Registry) Open(ctx context.Context, ref sources.Ref) (*sources.Artifact
 
 // Gather implements sources.Gatherer: what several versions need is fetched at once.
 func (r *Registry) Gather(ctx context.Context, refs []sources.Ref) error {
+	paths := map[string][]string{} // by commit
+	for _, ref := range refs {
+		paths[string(ref.Commit)] = append(paths[string(ref.Commit)], registry.GitPath(ref.Name, ref.Version)+"/x")
+	}
 	trees := map[string][]string{} // by commit
 	var commits []string
 	for _, ref := range refs {
+		at, err := r.locked(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if err := r.mirror.load(ctx, at.tree, paths[at.commit]); err != nil {
+			return err
+		}
+		delete(paths, at.commit)
 		at, dir, err := r.directory(ctx, ref)
 		if err != nil {
 			return err
@@ -268,27 +305,35 @@ func (r *Registry) Gather(ctx context.Context, refs []sources.Ref) error {
 	return nil
 }
 
-// directory finds the tree of a version at a commit.
-func (r *Registry) directory(ctx context.Context, ref sources.Ref) (at *snapshot, tree string, err error) {
+// locked finds the registry at the commit of a lock.
+func (r *Registry) locked(ctx context.Context, ref sources.Ref) (at *snapshot, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, "", context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	path := registry.GitPath(ref.Name, ref.Version)
 	if !isID(string(ref.Commit)) || ref.Artifact != "" && ref.Artifact != path {
-		return nil, "", &sources.NotAllowedError{Name: ref.Name, Target: origin.Quote(ref.Artifact), Reason: "a git registry serves packages/<name>/<version> of a commit alone"}
+		return nil, &sources.NotAllowedError{Name: ref.Name, Target: origin.Quote(ref.Artifact), Reason: "a git registry serves packages/<name>/<version> of a commit alone"}
 	}
 	r.mu.Lock()
 	at = r.known[string(ref.Commit)]
 	r.mu.Unlock()
 	if at == nil {
 		if at, err = r.at(ctx, string(ref.Commit), r.ref()); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		r.mu.Lock()
 		r.known[at.commit] = at
 		r.mu.Unlock()
 	}
-	dir, ok, err := r.mirror.find(ctx, at.tree, path)
+	return at, nil
+}
+
+// directory finds the tree of a version at a commit.
+func (r *Registry) directory(ctx context.Context, ref sources.Ref) (at *snapshot, tree string, err error) {
+	if at, err = r.locked(ctx, ref); err != nil {
+		return nil, "", err
+	}
+	dir, ok, err := r.mirror.find(ctx, at.tree, registry.GitPath(ref.Name, ref.Version))
 	if err != nil {
 		return nil, "", err
 	}

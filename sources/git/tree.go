@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/internal/archive"
@@ -145,6 +147,72 @@ func (m *mirror) trees(ctx context.Context, ids []string) (map[string][]entry, e
 			return nil, fmt.Errorf("%s: %w", id, err)
 		}
 		out[id], m.known[id] = list, list
+	}
+	return out, nil
+}
+
+// treesAtOnce bounds how many trees are read by one run of an engine.
+const treesAtOnce = 4096
+
+// load reads all trees at some paths below a tree, and those that lead there, with few runs of an engine. What is not there is
+// left out: find says so.
+func (m *mirror) load(ctx context.Context, tree string, paths []string) error {
+	type step struct{ tree, rest string }
+	level := make([]step, len(paths))
+	for i, path := range paths {
+		level[i] = step{tree, path}
+	}
+	for len(level) > 0 {
+		ids := make([]string, 0, len(level))
+		for _, s := range level {
+			ids = append(ids, s.tree)
+		}
+		lists, err := m.loadTrees(ctx, ids)
+		if err != nil {
+			return err
+		}
+		var next []step
+		for _, s := range level {
+			name, rest, _ := strings.Cut(s.rest, "/")
+			if e, ok := child(lists[s.tree], name); ok && e.mode == modeTree && rest != "" {
+				next = append(next, step{e.id, rest})
+			}
+		}
+		level = next
+	}
+	return nil
+}
+
+// loadAll reads trees with all that are below them, each once.
+func (m *mirror) loadAll(ctx context.Context, trees []string) error {
+	seen := map[string]bool{}
+	for level := trees; len(level) > 0 && len(seen) <= archive.MaxDirectories; {
+		lists, err := m.loadTrees(ctx, level)
+		if err != nil {
+			return err
+		}
+		var next []string
+		for _, id := range level {
+			for _, e := range lists[id] {
+				if e.mode == modeTree && !seen[e.id] {
+					seen[e.id] = true
+					next = append(next, e.id)
+				}
+			}
+		}
+		level = next
+	}
+	return nil
+}
+
+func (m *mirror) loadTrees(ctx context.Context, ids []string) (map[string][]entry, error) {
+	out := map[string][]entry{}
+	for part := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(ids))), treesAtOnce) {
+		lists, err := m.trees(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, lists)
 	}
 	return out, nil
 }
