@@ -99,6 +99,8 @@ func (m *mirror) explain(err error) error {
 		return hint("the ssh host is not in your known_hosts, or its key is another one: connect to it once with ssh and compare the key")
 	case says(err, "permission denied (", "unable to authenticate"):
 		return hint("the ssh server takes none of your keys: load one into your ssh agent, or set it up in ~/.ssh/config")
+	case says(err, "error: 301", "error: 302", "error: 307", "error: 308"):
+		return hint("the server points elsewhere, and credentials do not follow: ask where to, and name that place")
 	case says(err, "dubious ownership"):
 		return hint("the directory belongs to somebody else: git config --global --add safe.directory DIRECTORY says that you trust it")
 	}

@@ -204,30 +204,45 @@ func (m *mirror) offline(what string) error {
 
 // need makes sure that a commit and its trees are in the mirror. ref, or "", led to it.
 func (m *mirror) need(ctx context.Context, commit, ref string) error {
+	_, err := m.obtain(ctx, commit, ref)
+	return err
+}
+
+// needLocked is need for a commit that a lock names.
+func (m *mirror) needLocked(ctx context.Context, commit, ref string) error {
+	fresh, err := m.obtain(ctx, commit, ref)
+	if fresh && err == nil {
+		m.checkReach(ctx, commit)
+	}
+	return err
+}
+
+// obtain is need; fresh says that the commit was not there before.
+func (m *mirror) obtain(ctx context.Context, commit, ref string) (fresh bool, err error) {
 	e := m.host.choose(ctx)
 	dir := m.dir(e, commit)
 	kept := filepath.Join(dir, filepath.FromSlash(keptRef(commit)))
 	here := func() bool { fi, err := os.Stat(kept); return err == nil && fi.Size() > 0 }
 	if here() {
-		return nil
+		return false, nil
 	}
 	if m.host.opt.Offline {
-		return m.offline("commit " + commit + " is not in the cache")
+		return false, m.offline("commit " + commit + " is not in the cache")
 	}
 	release, err := m.lock(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer release()
 	if here() {
-		return nil
+		return false, nil
 	}
 	m.emit("fetch " + commit + " from " + m.url)
 	err = e.fetch(ctx, m.remote, dir, commit, ref)
 	if errors.Is(err, errGone) {
-		return &sources.UnavailableError{Source: ident.SourceID(m.url), Err: &goneError{commit, m.url}}
+		return false, &sources.UnavailableError{Source: ident.SourceID(m.url), Err: &goneError{commit, m.url}}
 	}
-	return m.explain(err)
+	return err == nil, m.explain(err)
 }
 
 // bring makes sure that blobs, which stand in the trees of commit, are in the mirror.

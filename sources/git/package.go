@@ -218,6 +218,11 @@ func (p *Package) directory(ctx context.Context, commit ident.Commit, ref string
 
 // Open opens the payload at ref.Commit, wherever branches and tags are by now. Errors as of sources.Source.Open.
 func (p *Package) Open(ctx context.Context, ref sources.Ref) (*sources.Artifact, error) {
+	if isID(string(ref.Commit)) {
+		if err := p.mirror.needLocked(ctx, string(ref.Commit), ""); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := p.directory(ctx, ref.Commit, "")
 	if err != nil {
 		return nil, err

@@ -100,15 +100,15 @@ func (r *Registry) newest(ctx context.Context) (*snapshot, error) {
 		}
 		return nil, &sources.UnavailableError{Source: r.id, Err: fmt.Errorf("%s %s", r.mirror.url, what)}
 	}
-	r.head, err = r.at(ctx, commit, ref)
-	return r.head, err
-}
-
-// at finds the registry in a commit.
-func (r *Registry) at(ctx context.Context, commit, ref string) (*snapshot, error) {
 	if err := r.mirror.need(ctx, commit, ref); err != nil {
 		return nil, err
 	}
+	r.head, err = r.at(ctx, commit)
+	return r.head, err
+}
+
+// at finds the registry in a commit that the mirror has.
+func (r *Registry) at(ctx context.Context, commit string) (*snapshot, error) {
 	root, err := r.mirror.root(ctx, commit)
 	if err != nil {
 		return nil, err
@@ -318,7 +318,10 @@ func (r *Registry) locked(ctx context.Context, ref sources.Ref) (at *snapshot, e
 	at = r.known[string(ref.Commit)]
 	r.mu.Unlock()
 	if at == nil {
-		if at, err = r.at(ctx, string(ref.Commit), r.ref()); err != nil {
+		if err := r.mirror.needLocked(ctx, string(ref.Commit), r.ref()); err != nil {
+			return nil, err
+		}
+		if at, err = r.at(ctx, string(ref.Commit)); err != nil {
 			return nil, err
 		}
 		r.mu.Lock()

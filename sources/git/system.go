@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,6 +27,9 @@ type system struct {
 	version string   // as it says it
 	environ []string // NAME=value
 	home    string   // a directory of our own, where git looks for nothing
+
+	mu    sync.Mutex
+	whole map[string]bool // mirrors whose server does not leave out what it is told to
 }
 
 // oldest is the first git that takes settings from its environment, which keeps secrets off command lines.
@@ -41,7 +45,7 @@ func findSystem(ctx context.Context, environ []string, home string) *system {
 		if err != nil {
 			continue
 		}
-		s := &system{path: path, environ: environ, home: home}
+		s := &system{path: path, environ: environ, home: home, whole: map[string]bool{}}
 		out, err := s.run(ctx, s.command(ctx, remote{}, "", "version"), nil)
 		if err != nil {
 			continue
@@ -201,8 +205,11 @@ func (s *system) run(ctx context.Context, cmd *exec.Cmd, stdin io.Reader) ([]byt
 
 // pipe runs a command while f reads what it writes.
 func (s *system) pipe(ctx context.Context, cmd *exec.Cmd, stdin io.Reader, f func(io.Reader) error) error {
-	var stderr head
-	cmd.Stdin, cmd.Stderr = stdin, &stderr
+	stderr, ok := cmd.Stderr.(*head)
+	if !ok {
+		stderr = &head{}
+	}
+	cmd.Stdin, cmd.Stderr = stdin, stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -305,7 +312,15 @@ func (s *system) fetch(ctx context.Context, r remote, dir, commit, _ string) err
 		return err
 	}
 	to := keptRef(commit)
-	_, err := s.run(ctx, s.command(ctx, r, dir, append(fetchArgs, "--depth=1", "--filter=blob:none", "--", remoteName, "+"+commit+":"+to)...), nil)
+	cmd := s.command(ctx, r, dir, append(fetchArgs[:len(fetchArgs):len(fetchArgs)], "--depth=1", "--filter=blob:none", "--", remoteName, "+"+commit+":"+to)...)
+	said := &head{}
+	cmd.Stderr = said
+	_, err := s.run(ctx, cmd, nil)
+	if err != nil || strings.Contains(said.String(), "filtering not recognized") {
+		s.mu.Lock()
+		s.whole[dir] = true
+		s.mu.Unlock()
+	}
 	if err == nil || !refusesCommit(err) {
 		return err
 	}
