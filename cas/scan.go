@@ -147,6 +147,8 @@ func kindOf(mode fs.FileMode) string {
 		return "a device"
 	case mode.IsDir():
 		return "a directory"
+	case mode.IsRegular():
+		return "a file"
 	}
 	return "a special file"
 }

@@ -119,12 +119,14 @@ func names(problems []Problem, file string) bool {
 // blobDamages is how many of the damages, from the first, can happen to a blob of which nothing else is known.
 const blobDamages = 4
 
-// damages are what can happen to a file. betrayed says that a stat shows it. do returns false where it is not possible there.
-var damages = []struct {
+type damage struct {
 	name     string
 	betrayed bool
 	do       func(t *testing.T, rnd *rand.Rand, file string, all []string) bool
-}{
+}
+
+// damages are what can happen to a file. betrayed says that a stat shows it. do returns false where it is not possible there.
+var damages = []damage{
 	{"a flipped bit, stat restored", false, func(t *testing.T, rnd *rand.Rand, file string, _ []string) bool {
 		return keepingStat(t, file, func(data []byte) []byte { return flip(rnd, data) })
 	}},

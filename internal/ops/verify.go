@@ -3,6 +3,7 @@ package ops
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -189,12 +190,24 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 		owner int
 		path  string
 	}
+	shards, err := store.AuditShards()
+	if err != nil {
+		return err
+	}
+	for _, f := range shards {
+		r.Problems = append(r.Problems, Problem{Where: Stored, Path: f.Path, Expected: f.Expected, Found: f.Found})
+	}
 	var jobs []job
 	seen := map[ident.BlobID]bool{}
 	for i, p := range packages {
+		r.auditRecord(store, p)
 		tree, err := store.Tree(p.Tree)
 		if err != nil {
-			r.Absent++
+			if f := store.AuditTree(p.Tree); f != nil {
+				r.stored(p, f.Path, f.Expected, f.Found)
+			} else {
+				r.Absent++
+			}
 			continue
 		}
 		for _, e := range tree.Entries {
@@ -206,7 +219,7 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 	}
 	faults := make([]*cas.BlobFault, len(jobs))
 	var bytes atomic.Int64
-	err := cas.EachScanner(ctx, len(jobs), func(_ context.Context, scan *cas.Scanner, i int) error {
+	err = cas.EachScanner(ctx, len(jobs), func(_ context.Context, scan *cas.Scanner, i int) error {
 		var n int64
 		faults[i], n = scan.AuditBlob(store, jobs[i].blob, jobs[i].size)
 		bytes.Add(n)
@@ -223,11 +236,28 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 			r.Blobs--
 			r.Absent++
 		default:
-			r.Problems = append(r.Problems, Problem{Name: p.Name, Version: p.Version, Where: Stored, Path: f.Path, Expected: f.Expected + " (" + jobs[i].path + ")", Found: f.Found})
+			r.stored(p, f.Path, f.Expected+" ("+jobs[i].path+")", f.Found)
 		}
 	}
 	r.sort()
 	return nil
+}
+
+// auditRecord holds what the store says of a package's archive against the lock: a record that says something else would stop the next sync.
+func (r *VerifyResult) auditRecord(store *cas.Store, p lock.Package) {
+	have, f := store.AuditRecord(p.SHA256)
+	if f != nil {
+		r.stored(p, f.Path, f.Expected, f.Found)
+		return
+	}
+	var differs *ident.MismatchError
+	if have != nil && errors.As(sameArtifact(p, have, LockName), &differs) {
+		r.stored(p, store.RecordPath(p.SHA256), differs.What+" "+differs.Want, differs.Got)
+	}
+}
+
+func (r *VerifyResult) stored(p lock.Package, path, expected, found string) {
+	r.Problems = append(r.Problems, Problem{Name: p.Name, Version: p.Version, Where: Stored, Path: path, Expected: expected, Found: found})
 }
 
 func (r *VerifyResult) sort() {
