@@ -63,7 +63,7 @@ func (t *Target) audit(ctx context.Context, root *dir, scan *cas.Scanner, w Want
 		a.Faults = []Fault{{".", "a directory", "nothing"}}
 		return a, nil
 	case d == nil:
-		a.There, a.Faults = true, []Fault{{".", "a directory", seen.reason}}
+		a.There, a.Faults = true, []Fault{{".", "a directory", inThePlaceOf(a.Dir, seen)}}
 		return a, nil
 	}
 	defer d.close()
@@ -87,6 +87,20 @@ func (t *Target) audit(ctx context.Context, root *dir, scan *cas.Scanner, w Want
 		}
 	}
 	return a, nil
+}
+
+// inThePlaceOf says what stands where a version directory should.
+func inThePlaceOf(path string, seen sight) string {
+	fi, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return seen.reason
+	case fi.Mode().IsRegular():
+		return "a file"
+	case fi.Mode()&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	}
+	return seen.reason
 }
 
 // comparison holds what was found against a tree, whose listing may be unknown (nil).

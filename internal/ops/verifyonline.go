@@ -13,81 +13,121 @@ import (
 	"github.com/openpackage/opkg/sources"
 )
 
-// verifyOnline asks the source of each package what it says of the locked version today. Another digest or commit is a problem; what is
-// withdrawn, gone, or shadowed by a registry that goes before, is a notice.
+// verifyOnline asks the source of each package what it says of the locked version today. Other content is a problem; what is
+// withdrawn, gone, or shadowed by a registry that goes before, is a notice. All are asked, whatever one of them answers: the error is the first, by
+// the order of the lock, of those that could not be asked.
 func (ws *Workspace) verifyOnline(ctx context.Context, l *lock.Lock, opt VerifyOptions, res *VerifyResult) error {
 	router, err := ws.routerWith(pinsOf(ws.Requires()), true)
 	if err != nil {
 		return err
 	}
-	asked := make([][]Problem, len(l.Packages))
-	notices := make([][]Problem, len(l.Packages))
-	g, gctx := errgroup.WithContext(ctx)
+	asked := make([]inquiry, len(l.Packages))
+	errs := make([]error, len(l.Packages))
+	g := errgroup.Group{}
 	g.SetLimit(fetchParallel)
 	for i, p := range l.Packages {
 		if p.Path != "" || opt.NoDev && p.Dev {
 			continue
 		}
-		g.Go(func() (err error) {
-			asked[i], notices[i], err = askAbout(gctx, router, p)
-			return err
+		asked[i].about = p
+		g.Go(func() error {
+			errs[i] = asked[i].ask(ctx, router)
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
+	_ = g.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	for i := range asked {
-		res.Problems = append(res.Problems, asked[i]...)
-		res.Notices = append(res.Notices, notices[i]...)
+		res.Problems = append(res.Problems, asked[i].problems...)
+		res.Notices = append(res.Notices, asked[i].notices...)
+		if errs[i] != nil {
+			res.Unanswered++
+			if err == nil {
+				err = errs[i]
+			}
+		}
 	}
 	res.sort()
-	return nil
+	return err
 }
 
-// askAbout compares one package with what its source says.
-func askAbout(ctx context.Context, router *sources.Router, p lock.Package) (problems, notices []Problem, err error) {
+// inquiry is what was learned of one package from its source.
+type inquiry struct {
+	about             lock.Package
+	problems, notices []Problem
+}
+
+func (q *inquiry) problem(expected, found string) {
+	q.problems = append(q.problems, q.says(expected, found))
+}
+
+func (q *inquiry) notice(expected, found string) {
+	q.notices = append(q.notices, q.says(expected, found))
+}
+
+func (q *inquiry) says(expected, found string) Problem {
+	return Problem{Name: q.about.Name, Version: q.about.Version, Where: Online, Path: string(q.about.Source), Expected: expected, Found: found}
+}
+
+// ask compares one package with what its source says.
+func (q *inquiry) ask(ctx context.Context, router *sources.Router) error {
+	p := q.about
 	if err := router.Permitted(p.Name, p.Source, p.Artifact); err != nil {
-		return nil, nil, err
-	}
-	say := func(expected, found string) Problem {
-		return Problem{Name: p.Name, Version: p.Version, Where: Online, Path: string(p.Source), Expected: expected, Found: found}
+		return err
 	}
 	src, err := router.SourceFor(p.Source)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	ix, err := src.List(ctx, p.Name)
 	var gone *sources.NotFoundError
 	var changed *ident.MismatchError
 	switch {
 	case errors.As(err, &gone):
-		return nil, []Problem{say("the package", "no such name")}, nil
-	case errors.As(err, &changed): // the cached index remembers what was said before
-		return []Problem{say(changed.What+" "+changed.Want, changed.Got)}, nil, nil
+		q.notice("the package", "no such name")
+		return nil
+	case errors.As(err, &changed): // what is kept of the index remembers what was said before, of this version or of another one
+		q.about.Version = changed.Version
+		q.problem(changed.What+" "+changed.Want, changed.Got)
+		return nil
 	case err != nil:
-		return nil, nil, err
+		return err
 	}
-	rel := releaseOf(ix, p.Version)
-	switch {
-	case rel == nil:
-		notices = append(notices, say("version "+p.Version.String(), "no such version"))
-	case rel.SHA256 != p.SHA256:
-		problems = append(problems, say("sha256 "+p.SHA256.String(), rel.SHA256.String()))
-	case !rel.Tree.IsZero() && rel.Tree != p.Tree:
-		problems = append(problems, say("tree "+p.Tree.String(), rel.Tree.String()))
-	}
-	if rel != nil && rel.Yanked {
-		notices = append(notices, say("a version to be used", "it is yanked"))
-	}
+	q.compare(releaseOf(ix, p.Version))
 	owner, err := router.Owner(ctx, p.Name)
 	switch {
 	case errors.As(err, &gone):
 	case err != nil:
-		return nil, nil, err
+		return err
 	case owner.Source.ID() != p.Source:
-		notices = append(notices, say("to answer for this name", fmt.Sprintf("%s goes before it and has the name now", owner.Source.ID())))
+		q.notice("to answer for this name", fmt.Sprintf("%s goes before it and has the name now", owner.Source.ID()))
 	}
-	return problems, notices, nil
+	return nil
+}
+
+// compare holds a release, nil if it is gone, against the lock. A git registry's releases have no digests.
+func (q *inquiry) compare(rel *registry.Release) {
+	p := &q.about
+	switch {
+	case rel == nil:
+		q.notice("version "+p.Version.String(), "no such version")
+		return
+	case !rel.SHA256.IsZero() && rel.SHA256 != p.SHA256:
+		q.problem("sha256 "+p.SHA256.String(), rel.SHA256.String())
+	case !rel.Tree.IsZero() && rel.Tree != p.Tree:
+		q.problem("tree "+p.Tree.String(), rel.Tree.String())
+	case rel.Size != 0 && p.Size != 0 && rel.Size != p.Size:
+		q.problem(fmt.Sprintf("%d bytes", p.Size), fmt.Sprintf("%d bytes", rel.Size))
+	}
+	if rel.Yanked {
+		found := "it is yanked"
+		if rel.YankReason != "" {
+			found += ": " + ident.CleanText(rel.YankReason)
+		}
+		q.notice("a version to be used", found)
+	}
 }
 
 // releaseOf finds a version in an index.
