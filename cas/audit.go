@@ -157,12 +157,12 @@ func isShard(name string) bool {
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
-// EachScanner calls f for 0 to n-1, as many at once as there are processors, each worker with a Scanner of its own. The error is f's
-// first, or ctx's.
+// EachScanner calls f for 0 to n-1 from two goroutines a processor, so that one hashes while another waits for the disk, each with a Scanner of
+// its own. The error is f's first, or ctx's.
 func EachScanner(ctx context.Context, n int, f func(ctx context.Context, scan *Scanner, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), n) {
+	for range min(2*runtime.GOMAXPROCS(0), n) {
 		g.Go(func() error {
 			scan := &Scanner{}
 			for {
