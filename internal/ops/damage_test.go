@@ -20,7 +20,7 @@ import (
 // find each, by the lock alone; a repair must put the locked bytes back; and a sync, which only stats, must never make another directory
 // of what a stat betrays.
 func TestDamage(t *testing.T) {
-	rounds := 150
+	rounds := 100
 	if os.Getenv("OPKG_NIGHTLY") != "" {
 		rounds = 5000
 	}

@@ -40,7 +40,7 @@ var storeDamages = append(damages[:len(damages):len(damages)], []damage{
 // TestStoreDamage damages one file of the store at a time, after which all version directories go: a sync must make them again, as
 // locked, from what is good and from the registry, whatever a stat betrays. Verify must find what a sync would not see, and a repair mends all.
 func TestStoreDamage(t *testing.T) {
-	rounds := 90
+	rounds := 60
 	if os.Getenv("OPKG_NIGHTLY") != "" {
 		rounds = 3000
 	}
