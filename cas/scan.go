@@ -225,7 +225,8 @@ func (s *Scanner) AuditBlob(store *Store, id ident.BlobID, size int64) (fault *B
 		fault.Expected, fault.Found = "a file", kindOf(fi.Mode())
 		return fault, 0
 	}
-	switch f := s.file(path, path); {
+	f := s.file(path, path)
+	switch {
 	case errors.Is(f.err, fs.ErrNotExist):
 		fault.Expected, fault.Found, fault.Missing = "a file", "nothing", true
 	case f.err != nil:
@@ -239,5 +240,5 @@ func (s *Scanner) AuditBlob(store *Store, id ident.BlobID, size int64) (fault *B
 	default:
 		return nil, f.Size
 	}
-	return fault, 0
+	return fault, f.Size
 }

@@ -129,6 +129,14 @@ func (g *guarded) Gather(ctx context.Context, refs []Ref) error {
 	return nil
 }
 
+// Same implements Comparer: where the source has no commits, there is nothing that could differ.
+func (g *guarded) Same(ctx context.Context, ref Ref, now ident.Commit) (bool, error) {
+	if src, ok := g.Source.(Comparer); ok {
+		return src.Same(ctx, ref, now)
+	}
+	return true, nil
+}
+
 func (g *guarded) checkForeign(ctx context.Context, ref Ref) error {
 	u, err := origin.ParseURL(ref.Artifact)
 	if err != nil {

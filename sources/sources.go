@@ -53,3 +53,9 @@ type Ref struct {
 type Gatherer interface {
 	Gather(ctx context.Context, refs []Ref) error
 }
+
+// Comparer is a Source whose versions stand at commits of a branch that moves on.
+type Comparer interface {
+	// Same reports whether the version of ref is at the commit now what it is at ref.Commit. Errors as Open.
+	Same(ctx context.Context, ref Ref, now ident.Commit) (bool, error)
+}

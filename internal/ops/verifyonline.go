@@ -11,6 +11,7 @@ import (
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/registry"
 	"github.com/openpackage/opkg/sources"
+	"github.com/openpackage/opkg/sources/git"
 )
 
 // verifyOnline asks the source of each package what it says of the locked version today. Other content is a problem; what is
@@ -31,7 +32,11 @@ func (ws *Workspace) verifyOnline(ctx context.Context, l *lock.Lock, opt VerifyO
 		}
 		asked[i].about = p
 		g.Go(func() error {
-			errs[i] = asked[i].ask(ctx, router)
+			if p.Git != "" {
+				errs[i] = asked[i].askRepository(ctx, ws)
+			} else {
+				errs[i] = asked[i].ask(ctx, router)
+			}
 			return nil
 		})
 	}
@@ -68,7 +73,7 @@ func (q *inquiry) notice(expected, found string) {
 }
 
 func (q *inquiry) says(expected, found string) Problem {
-	return Problem{Name: q.about.Name, Version: q.about.Version, Where: Online, Path: string(q.about.Source), Expected: expected, Found: found}
+	return Problem{Name: q.about.Name, Version: q.about.Version, Where: Online, Path: comesFrom(&q.about), Expected: expected, Found: found}
 }
 
 // ask compares one package with what its source says.
@@ -95,7 +100,19 @@ func (q *inquiry) ask(ctx context.Context, router *sources.Router) error {
 	case err != nil:
 		return err
 	}
-	q.compare(releaseOf(ix, p.Version))
+	rel := releaseOf(ix, p.Version)
+	q.compare(rel)
+	if rel != nil && rel.Commit != "" && p.Commit != "" && rel.Commit != p.Commit { // the branch moved on, as branches do: the version must not
+		if c, ok := src.(sources.Comparer); ok {
+			same, err := c.Same(ctx, refOf(&p), rel.Commit)
+			if err != nil {
+				return err
+			}
+			if !same {
+				q.problem("the files of commit "+string(p.Commit), "other files at commit "+string(rel.Commit))
+			}
+		}
+	}
 	owner, err := router.Owner(ctx, p.Name)
 	switch {
 	case errors.As(err, &gone):
@@ -103,6 +120,30 @@ func (q *inquiry) ask(ctx context.Context, router *sources.Router) error {
 		return err
 	case owner.Source.ID() != p.Source:
 		q.notice("to answer for this name", fmt.Sprintf("%s goes before it and has the name now", owner.Source.ID()))
+	}
+	return nil
+}
+
+// askRepository asks where the tag leads today that a package of a repository was locked from. A branch may lead anywhere, and a commit is what it is.
+func (q *inquiry) askRepository(ctx context.Context, ws *Workspace) error {
+	p := q.about
+	if err := ws.permitGit(&p); err != nil {
+		return err
+	}
+	src, err := ws.gitSource(p.Name, p.Git, p.Base)
+	if err != nil {
+		return err
+	}
+	tag, err := src.Resolve(ctx, p.Ref)
+	var gone *git.RefNotFoundError
+	switch {
+	case errors.As(err, &gone):
+		q.notice("the tag or branch "+p.Ref, "none of that name")
+		return nil
+	case err != nil:
+		return err
+	case !tag.Version.IsZero() && tag.Commit != p.Commit:
+		q.problem(fmt.Sprintf("the tag %s at commit %s", p.Ref, p.Commit), "commit "+string(tag.Commit))
 	}
 	return nil
 }

@@ -268,6 +268,17 @@ func (r *Registry) Gather(ctx context.Context, refs []sources.Ref) error {
 	return nil
 }
 
+// Same implements sources.Comparer: git itself names a directory by its content.
+func (r *Registry) Same(ctx context.Context, ref sources.Ref, now ident.Commit) (bool, error) {
+	_, then, err := r.directory(ctx, ref)
+	if err != nil {
+		return false, err
+	}
+	ref.Commit = now
+	_, today, err := r.directory(ctx, ref)
+	return then == today, err
+}
+
 // directory finds the tree of a version at a commit.
 func (r *Registry) directory(ctx context.Context, ref sources.Ref) (at *snapshot, tree string, err error) {
 	if err := ctx.Err(); err != nil {
