@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -41,6 +40,9 @@ func (s *Store) Audit(ctx context.Context) (*Audit, error) {
 	if err != nil {
 		return nil, s.within(err)
 	}
+	if a.Faults, err = s.AuditShards(); err != nil {
+		return nil, err
+	}
 	var blobs []ident.BlobID
 	if err := d.eachBlob(ctx, func(id ident.BlobID) error { blobs = append(blobs, id); return nil }); err != nil {
 		return nil, s.within(err)
@@ -70,41 +72,97 @@ func (s *Store) Audit(ctx context.Context) (*Audit, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := s.Tree(id); err != nil && d.exists(treeName(id)) {
-			a.Faults = append(a.Faults, AuditFault{s.path(treeName(id)), "the listing of that digest", "another content"})
+		if f := s.AuditTree(id); f != nil {
+			a.Faults = append(a.Faults, *f)
 		}
 	}
 	a.Trees = len(trees)
-	records, err := s.readRecords(ctx, d)
+	records, err := d.digests(artifactsDir)
 	if err != nil {
 		return nil, s.within(err)
 	}
-	for _, name := range sortedRecords(records) {
-		if records[name] == nil && d.exists(artifactName(name)) {
-			a.Faults = append(a.Faults, AuditFault{s.path(artifactName(name)), "the record of that archive", "another content"})
+	for _, name := range records {
+		id, err := ident.ParseSHA256(name)
+		if err != nil {
+			return nil, err
+		}
+		if _, f := s.AuditRecord(id); f != nil {
+			a.Faults = append(a.Faults, *f)
 		}
 	}
 	a.Artifacts = len(records)
 	return a, ctx.Err()
 }
 
+// AuditTree reads a listing; nil when it is what its name says, or is not there.
+func (s *Store) AuditTree(id ident.TreeID) *AuditFault {
+	if _, err := s.Tree(id); err != nil {
+		return s.faultAt(treeName(id), "the listing of that digest", err)
+	}
+	return nil
+}
+
+// AuditRecord reads what is known of an archive. No fault: it says what a record says, and a is it, or it is not there, and a is nil. Whether
+// it is true only a lock can tell.
+func (s *Store) AuditRecord(id ident.SHA256) (a *Artifact, fault *AuditFault) {
+	data, err := s.read(artifactName(id), maxRecord)
+	if err == nil {
+		if a, err = parseArtifact(data); err == nil && a.SHA256 == id {
+			return a, nil
+		}
+		err = errRecord
+	}
+	return nil, s.faultAt(artifactName(id), "the record of that archive", err)
+}
+
+// RecordPath is where the record of an archive stands; it need not exist.
+func (s *Store) RecordPath(id ident.SHA256) string { return s.path(artifactName(id)) }
+
+// faultAt says what is wrong with a file that could not be read as what it should be; nil when it is not there.
+func (s *Store) faultAt(name, expected string, err error) *AuditFault {
+	fi, serr := os.Lstat(s.path(name))
+	f := &AuditFault{Path: s.path(name), Expected: expected, Found: "another content"}
+	switch {
+	case errors.Is(serr, fs.ErrNotExist):
+		return nil
+	case serr == nil && !fi.Mode().IsRegular():
+		f.Found = kindOf(fi.Mode())
+	case errors.Is(err, fs.ErrPermission):
+		f.Found = "unreadable: " + reasonOf(err)
+	}
+	return f
+}
+
+// AuditShards finds what is no directory where directories of blobs should be: what is reached through a link there is no part of the store.
+func (s *Store) AuditShards() (faults []AuditFault, err error) {
+	d, err := s.open()
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	entries, err := fs.ReadDir(d.root.FS(), blobsDir)
+	if err != nil {
+		return nil, s.within(ignoreMissing(err))
+	}
+	for _, e := range entries {
+		if isShard(e.Name()) && !e.IsDir() {
+			faults = append(faults, AuditFault{s.path(blobsDir + "/" + e.Name()), "a directory", kindOf(e.Type())})
+		}
+	}
+	return faults, nil
+}
+
+func isShard(name string) bool {
+	return len(name) == 2 && strings.Trim(name, "0123456789abcdef") == ""
+}
+
 func (s *Store) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
 
-func (d *disk) exists(name string) bool {
-	_, err := d.root.Lstat(name)
-	return err == nil
-}
-
-func sortedRecords(records map[ident.SHA256]*Artifact) []ident.SHA256 {
-	return slices.SortedFunc(maps.Keys(records), func(a, b ident.SHA256) int { return strings.Compare(a.String(), b.String()) })
-}
-
-// EachScanner calls f for 0 to n-1, as many at once as there are processors, each worker with a Scanner of its own. The error is f's
-// first, or ctx's.
+// EachScanner calls f for 0 to n-1 from two goroutines a processor, so that one hashes while another waits for the disk, each with a Scanner of
+// its own. The error is f's first, or ctx's.
 func EachScanner(ctx context.Context, n int, f func(ctx context.Context, scan *Scanner, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), n) {
+	for range min(2*runtime.GOMAXPROCS(0), n) {
 		g.Go(func() error {
 			scan := &Scanner{}
 			for {
@@ -139,6 +197,12 @@ func (s *Store) RemoveDamaged(paths []string) error {
 			return fmt.Errorf("%s is not in the store", path)
 		}
 		name := filepath.ToSlash(rel)
+		if mended, err := s.isMended(d, name); mended || err != nil {
+			if err != nil {
+				return s.within(err)
+			}
+			continue
+		}
 		if id, ok := blobOfName(name); ok {
 			fault, _ := scan.AuditBlob(s, id, -1)
 			if fault == nil || fault.Missing {
@@ -159,6 +223,23 @@ func (s *Store) RemoveDamaged(paths []string) error {
 		}
 	}
 	return nil
+}
+
+// isMended reports whether a directory of blobs, or a listing, that was damaged is not any more: another opkg was here since. Blobs
+// are judged by the caller, and a record is never worth keeping.
+func (s *Store) isMended(d *disk, name string) (bool, error) {
+	if hex, ok := strings.CutPrefix(name, treesDir+"/"); ok {
+		id, err := ident.ParseTreeID(treePrefix + hex)
+		return err == nil && s.AuditTree(id) == nil, err
+	}
+	if shard, ok := strings.CutPrefix(name, blobsDir+"/"); ok && isShard(shard) {
+		fi, err := d.root.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return true, nil
+		}
+		return err == nil && fi.IsDir(), err
+	}
+	return false, nil
 }
 
 // blobOfName is the inverse of blobName.

@@ -114,25 +114,35 @@ func hashReader(r io.Reader, buf []byte) (id ident.BlobID, n int64, err error) {
 	}
 }
 
-// read returns a file of the store, bounded.
+// read returns a file of the store, bounded. What is no regular file, or is longer, is damaged, and damage is as good as absence: fs.ErrNotExist.
 func (s *Store) read(name string, limit int64) ([]byte, error) {
 	d, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.root.Open(name)
-	if err != nil {
-		return nil, s.within(err)
-	}
-	defer f.Close()
-	fi, err := f.Stat()
+	fi, err := d.root.Lstat(name)
 	if err != nil {
 		return nil, s.within(err)
 	}
 	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, s.within(&fs.PathError{Op: "read", Path: name, Err: errors.Join(errRecord, fs.ErrNotExist)})
+		return nil, s.within(damagedAt(name))
+	}
+	f, err := d.root.OpenFile(name, os.O_RDONLY|openPlain, 0)
+	if err != nil {
+		return nil, s.within(err)
+	}
+	defer f.Close()
+	if fi, err = f.Stat(); err != nil {
+		return nil, s.within(err)
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > limit {
+		return nil, s.within(damagedAt(name))
 	}
 	data := make([]byte, fi.Size())
 	_, err = io.ReadFull(f, data)
 	return data, s.within(err)
+}
+
+func damagedAt(name string) error {
+	return &fs.PathError{Op: "read", Path: name, Err: errors.Join(errRecord, fs.ErrNotExist)}
 }

@@ -37,6 +37,9 @@ func (d *disk) mkdir(name string) error {
 // folder opens a directory of the store, and makes it if it is not there.
 func (d *disk) folder(name string) (*folder, error) {
 	root, err := d.root.OpenRoot(name)
+	if err != nil && d.clearShard(name) {
+		root, err = nil, fs.ErrNotExist
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if parent := path.Dir(name); parent != "." {
 			if err := d.mkdir(parent); err != nil {
@@ -57,6 +60,15 @@ func (d *disk) folder(name string) (*folder, error) {
 		return nil, err
 	}
 	return &folder{disk: d, name: name, root: root, file: f}, nil
+}
+
+// clearShard removes what is no directory from where one of the directories of blobs should stand.
+func (d *disk) clearShard(name string) bool {
+	if path.Dir(name) != blobsDir {
+		return false
+	}
+	fi, err := d.root.Lstat(name)
+	return err == nil && !fi.IsDir() && d.do("remove", name) == nil && d.root.Remove(name) == nil
 }
 
 // folder is one directory of the store, held open: its files are reached without walking from the top.
@@ -113,7 +125,18 @@ func (f *folder) replace(name, to string) error {
 	if err := f.disk.do("rename", to); err != nil {
 		return err
 	}
-	return f.disk.root.Rename(f.name+"/"+name, to)
+	root := f.disk.root
+	err := root.Rename(f.name+"/"+name, to)
+	if err == nil {
+		return nil
+	}
+	if fi, serr := root.Lstat(to); serr != nil || !fi.IsDir() {
+		return err
+	}
+	if err := root.RemoveAll(to); err != nil { // a directory is no listing and no record
+		return err
+	}
+	return root.Rename(f.name+"/"+name, to)
 }
 
 // writer is a file to which each write is a step.

@@ -19,12 +19,16 @@ type Scan struct {
 	Files []ScannedFile
 	Dirs  []ScannedDir
 	Odd   []OddFile
+
+	dir string
 }
 
 // ScannedFile is a regular file that was read.
 type ScannedFile struct {
 	Entry
 	Info fs.FileInfo // as the reading began
+
+	err error // why it could not be read
 }
 
 // ScannedDir is a directory; Path is "." for the top.
@@ -48,12 +52,29 @@ func (s *Scan) Tree() *Tree {
 	return t
 }
 
-// Scanner scans directories, one after the other.
+// Scanner hashes files, one after the other.
 type Scanner struct{ buf []byte }
 
 // Scan reads everything below dir. It opens nothing but regular files, follows no links, and goes on where something cannot be read. The
 // error is ctx's, or that dir itself is no directory.
 func (s *Scanner) Scan(ctx context.Context, dir string) (*Scan, error) {
+	found, err := List(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found.Files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s.Hash(found, i)
+	}
+	found.Settle()
+	return found, nil
+}
+
+// List is the first part of Scan: no file is read yet, and Files have paths alone. Each is then to be hashed, by any Scanner and in any order, and
+// after the last the Scan settled.
+func List(ctx context.Context, dir string) (*Scan, error) {
 	fi, err := os.Lstat(dir)
 	if err != nil {
 		return nil, err
@@ -61,77 +82,94 @@ func (s *Scanner) Scan(ctx context.Context, dir string) (*Scan, error) {
 	if !fi.IsDir() {
 		return nil, &fs.PathError{Op: "scan", Path: dir, Err: errors.New("it is not a directory")}
 	}
-	if s.buf == nil {
-		s.buf = make([]byte, hashBuffer)
-	}
-	found := &Scan{}
-	if err := s.folder(ctx, found, dir, "", fi); err != nil {
+	found := &Scan{dir: dir}
+	if err := found.folder(ctx, "", fi); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(found.Files, func(a, b ScannedFile) int { return strings.Compare(a.Path, b.Path) })
-	slices.SortFunc(found.Odd, func(a, b OddFile) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(found.Dirs, func(a, b ScannedDir) int { return strings.Compare(a.Path, b.Path) })
 	return found, nil
 }
 
-// folder scans dir/rel, where rel is "" for the top or ends in a slash.
-func (s *Scanner) folder(ctx context.Context, found *Scan, dir, rel string, fi fs.FileInfo) error {
+// folder lists dir/rel, where rel is "" for the top or ends in a slash.
+func (s *Scan) folder(ctx context.Context, rel string, fi fs.FileInfo) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	name := strings.TrimSuffix(rel, "/")
 	if name == "" {
 		name = "."
 	}
-	found.Dirs = append(found.Dirs, ScannedDir{name, fi.Mode()})
-	entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(rel)))
+	s.Dirs = append(s.Dirs, ScannedDir{name, fi.Mode()})
+	entries, err := os.ReadDir(s.path(rel))
 	if err != nil {
-		found.Odd = append(found.Odd, OddFile{name, "unreadable: " + reasonOf(err)})
+		s.Odd = append(s.Odd, OddFile{name, "unreadable: " + reasonOf(err)})
 	}
 	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		path := rel + e.Name()
-		fi, err := e.Info()
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			found.Odd = append(found.Odd, OddFile{path, "unreadable: " + reasonOf(err)})
-		case fi.IsDir():
-			if err := s.folder(ctx, found, dir, path+"/", fi); err != nil {
-				return err
-			}
-		case !fi.Mode().IsRegular():
-			found.Odd = append(found.Odd, OddFile{path, kindOf(fi.Mode())})
-		default:
-			f, err := s.file(filepath.Join(dir, filepath.FromSlash(path)), path, fi)
-			if err != nil {
-				found.Odd = append(found.Odd, OddFile{path, "unreadable: " + reasonOf(err)})
+		case e.IsDir():
+			fi, err := e.Info()
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				continue
+			case err != nil:
+				s.Odd = append(s.Odd, OddFile{path, "unreadable: " + reasonOf(err)})
 				continue
 			}
-			found.Files = append(found.Files, f)
+			if err := s.folder(ctx, path+"/", fi); err != nil {
+				return err
+			}
+		case !e.Type().IsRegular():
+			s.Odd = append(s.Odd, OddFile{path, kindOf(e.Type())})
+		default:
+			s.Files = append(s.Files, ScannedFile{Entry: Entry{Path: path}})
 		}
 	}
 	return nil
 }
 
-// file hashes one regular file. What took its place since it was looked at is not read: it could be a pipe.
-func (s *Scanner) file(full, path string, seen fs.FileInfo) (ScannedFile, error) {
+func (s *Scan) path(rel string) string { return filepath.Join(s.dir, filepath.FromSlash(rel)) }
+
+// Hash reads found.Files[i].
+func (s *Scanner) Hash(found *Scan, i int) {
+	f := &found.Files[i]
+	*f = s.file(found.path(f.Path), f.Path)
+}
+
+// Settle ends a Scan: what could not be read is no file of it, and what went meanwhile is not there.
+func (s *Scan) Settle() {
+	s.Files = slices.DeleteFunc(s.Files, func(f ScannedFile) bool {
+		if f.err != nil && !errors.Is(f.err, fs.ErrNotExist) {
+			s.Odd = append(s.Odd, OddFile{f.Path, "unreadable: " + reasonOf(f.err)})
+		}
+		return f.err != nil
+	})
+	slices.SortFunc(s.Odd, func(a, b OddFile) int { return strings.Compare(a.Path, b.Path) })
+}
+
+// file hashes one regular file. What is none by now is not read: it could be a pipe.
+func (s *Scanner) file(full, path string) ScannedFile {
+	out := ScannedFile{Entry: Entry{Path: path}}
 	f, err := os.OpenFile(full, os.O_RDONLY|openPlain, 0)
 	if err != nil {
-		return ScannedFile{}, err
+		out.err = err
+		return out
 	}
 	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return ScannedFile{}, err
+	if out.Info, out.err = f.Stat(); out.err != nil {
+		return out
 	}
-	if !os.SameFile(seen, fi) || !fi.Mode().IsRegular() {
-		return ScannedFile{}, errors.New("it was replaced meanwhile")
+	if !out.Info.Mode().IsRegular() {
+		out.err = errors.New("it was replaced meanwhile")
+		return out
 	}
-	id, n, err := hashReader(f, s.buf)
-	if err != nil {
-		return ScannedFile{}, err
+	if s.buf == nil {
+		s.buf = make([]byte, hashBuffer)
 	}
-	return ScannedFile{Entry{Path: path, Exec: fi.Mode()&0o100 != 0, Size: n, Blob: id}, fi}, nil
+	out.Exec = out.Info.Mode()&0o100 != 0
+	out.Blob, out.Size, out.err = hashReader(f, s.buf)
+	return out
 }
 
 // kindOf names what is no regular file.
@@ -147,6 +185,8 @@ func kindOf(mode fs.FileMode) string {
 		return "a device"
 	case mode.IsDir():
 		return "a directory"
+	case mode.IsRegular():
+		return "a file"
 	}
 	return "a special file"
 }
@@ -185,19 +225,18 @@ func (s *Scanner) AuditBlob(store *Store, id ident.BlobID, size int64) (fault *B
 		fault.Expected, fault.Found = "a file", kindOf(fi.Mode())
 		return fault, 0
 	}
-	if s.buf == nil {
-		s.buf = make([]byte, hashBuffer)
-	}
-	f, err := s.file(path, path, fi)
+	f := s.file(path, path)
 	switch {
-	case err != nil:
-		fault.Expected, fault.Found = "a file", "unreadable: "+reasonOf(err)
+	case errors.Is(f.err, fs.ErrNotExist):
+		fault.Expected, fault.Found, fault.Missing = "a file", "nothing", true
+	case f.err != nil:
+		fault.Expected, fault.Found = "a file", "unreadable: "+reasonOf(f.err)
 	case f.Blob != id && size >= 0 && f.Size != size:
 		fault.Expected, fault.Found = fmt.Sprintf("%d bytes", size), fmt.Sprintf("%d bytes", f.Size)
 	case f.Blob != id:
 		fault.Expected, fault.Found = "blake3 "+id.String(), "blake3 "+f.Blob.String()
-	case keepsModes && fi.Mode().Perm()&0o222 != 0:
-		fault.Expected, fault.Found = fmt.Sprintf("mode %04o", blobMode), fmt.Sprintf("mode %04o", fi.Mode().Perm())
+	case keepsModes && f.Info.Mode().Perm()&0o222 != 0:
+		fault.Expected, fault.Found = fmt.Sprintf("mode %04o", blobMode), fmt.Sprintf("mode %04o", f.Info.Mode().Perm())
 	default:
 		return nil, f.Size
 	}

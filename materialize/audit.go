@@ -45,48 +45,99 @@ func (t *Target) Audit(ctx context.Context, wants []Want) ([]Audited, error) {
 		return nil, err
 	}
 	defer root.close()
-	judgeModes := t.judgesModes(root)
-	return out, cas.EachScanner(ctx, len(wants), func(ctx context.Context, scan *cas.Scanner, i int) error {
+	scans := make([]*cas.Scan, len(wants))
+	err = cas.EachScanner(ctx, len(wants), func(ctx context.Context, _ *cas.Scanner, i int) error {
 		var err error
-		out[i], err = t.audit(ctx, root, scan, wants[i], judgeModes)
+		out[i], scans[i], err = t.list(ctx, root, wants[i])
 		return err
+	})
+	if err == nil {
+		err = hashAll(ctx, scans)
+	}
+	if err != nil {
+		return nil, err
+	}
+	judgeModes := t.judgesModes(root)
+	return out, cas.EachScanner(ctx, len(wants), func(_ context.Context, _ *cas.Scanner, i int) error {
+		if scans[i] != nil {
+			t.compare(&out[i], scans[i], judgeModes)
+		}
+		return nil
 	})
 }
 
-func (t *Target) audit(ctx context.Context, root *dir, scan *cas.Scanner, w Want, judgeModes bool) (Audited, error) {
+// list finds what there is to be read of w; nil where no directory stands, and then the Audited says what does.
+func (t *Target) list(ctx context.Context, root *dir, w Want) (Audited, *cas.Scan, error) {
 	a := Audited{Want: w, Dir: t.versionDir(w), Linked: map[ident.BlobID]bool{}}
 	d, seen, err := t.versionAt(root, w)
 	switch {
 	case err != nil:
-		return a, err
+		return a, nil, err
 	case d == nil && !seen.there:
 		a.Faults = []Fault{{".", "a directory", "nothing"}}
-		return a, nil
+		return a, nil, nil
 	case d == nil:
-		a.There, a.Faults = true, []Fault{{".", "a directory", seen.reason}}
-		return a, nil
+		a.There, a.Faults = true, []Fault{{".", "a directory", inThePlaceOf(a.Dir, seen)}}
+		return a, nil, nil
 	}
 	defer d.close()
 	a.There = true
-	found, err := scan.Scan(ctx, d.path)
-	if err != nil {
-		return a, err
+	found, err := cas.List(ctx, d.path)
+	return a, found, err
+}
+
+// hashAll reads all files of all scans, as many at once as there are processors, whatever directory they stand in.
+func hashAll(ctx context.Context, scans []*cas.Scan) error {
+	type file struct {
+		scan *cas.Scan
+		i    int
 	}
-	tree, err := t.store.Tree(w.Tree)
+	var files []file
+	for _, s := range scans {
+		for i := 0; s != nil && i < len(s.Files); i++ {
+			files = append(files, file{s, i})
+		}
+	}
+	return cas.EachScanner(ctx, len(files), func(_ context.Context, scanner *cas.Scanner, n int) error {
+		scanner.Hash(files[n].scan, files[n].i)
+		return nil
+	})
+}
+
+// compare judges what was read.
+func (t *Target) compare(a *Audited, found *cas.Scan, judgeModes bool) {
+	found.Settle()
+	tree, err := t.store.Tree(a.Want.Tree)
 	if err != nil {
 		tree = nil // the digest decides all the same
 	}
 	c := comparison{found: found, tree: tree, judgeModes: judgeModes}
-	a.Faults = c.faults(w.Tree)
+	a.Faults = c.faults(a.Want.Tree)
 	for i := range found.Files {
 		f := &found.Files[i]
 		a.Files++
 		a.Bytes += f.Size
+		if linksOf(f.Info) == 1 {
+			continue
+		}
 		if blob, err := os.Lstat(t.store.BlobPath(f.Blob)); err == nil && os.SameFile(blob, f.Info) {
 			a.Linked[f.Blob] = true
 		}
 	}
-	return a, nil
+}
+
+// inThePlaceOf says what stands where a version directory should.
+func inThePlaceOf(path string, seen sight) string {
+	fi, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return seen.reason
+	case fi.Mode().IsRegular():
+		return "a file"
+	case fi.Mode()&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	}
+	return seen.reason
 }
 
 // comparison holds what was found against a tree, whose listing may be unknown (nil).

@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// linksOf is how many names a file has.
+// linksOf is how many names a file has; 0: this system does not say.
 func linksOf(fi fs.FileInfo) uint64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Nlink)
 	}
-	return 1
+	return 0
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -41,15 +40,14 @@ make stays as it is.
 				return err
 			}
 			res, err := w.Verify(cmd.Context(), opt)
-			var damaged *ops.DamagedError
-			if res == nil || err != nil && !errors.As(err, &damaged) {
+			if res == nil {
 				return err
 			}
 			if a.json {
-				a.printJSON(verifyJSON(res))
+				a.printJSON(verifyJSON(res, err))
 				return a.shown(err)
 			}
-			a.renderVerify(res)
+			a.renderVerify(res, err)
 			return err
 		},
 	}
@@ -69,7 +67,7 @@ func (a *app) shown(err error) error {
 	return &partlyError{err, err.Error()}
 }
 
-func (a *app) renderVerify(res *ops.VerifyResult) {
+func (a *app) renderVerify(res *ops.VerifyResult, err error) {
 	a.progress.clear()
 	for _, p := range res.Repaired {
 		fmt.Fprintln(a.stdout, a.paint(a.stdout, yellow, "was wrong: ")+message(p.String()))
@@ -82,7 +80,7 @@ func (a *app) renderVerify(res *ops.VerifyResult) {
 	}
 	text := fmt.Sprintf("%s, %s, %s read in %s", count(res.Packages, "package"), count(res.Files, "file"), size(res.Bytes), seconds(time.Since(a.start)))
 	switch {
-	case len(res.Problems) > 0:
+	case err != nil:
 	case len(res.Repaired) > 0:
 		text += ": " + count(len(res.Repaired), "problem") + " repaired, all as locked now"
 	default:
@@ -91,7 +89,7 @@ func (a *app) renderVerify(res *ops.VerifyResult) {
 	a.note("%s", text)
 }
 
-func verifyJSON(res *ops.VerifyResult) any {
+func verifyJSON(res *ops.VerifyResult, err error) any {
 	type problem struct {
 		Name     string `json:"name,omitempty"`
 		Version  string `json:"version,omitempty"`
@@ -111,15 +109,21 @@ func verifyJSON(res *ops.VerifyResult) any {
 		}
 		return out
 	}
-	return struct {
-		OK       bool      `json:"ok"`
-		Packages int       `json:"packages"`
-		Files    int       `json:"files"`
-		Blobs    int       `json:"blobs"`
-		Bytes    int64     `json:"bytes"`
-		Absent   int       `json:"absent"`
-		Problems []problem `json:"problems"`
-		Notices  []problem `json:"notices"`
-		Repaired []problem `json:"repaired"`
-	}{len(res.Problems) == 0, res.Packages, res.Files, res.Blobs, res.Bytes, res.Absent, list(res.Problems), list(res.Notices), list(res.Repaired)}
+	out := struct {
+		OK         bool           `json:"ok"`
+		Packages   int            `json:"packages"`
+		Files      int            `json:"files"`
+		Blobs      int            `json:"blobs"`
+		Bytes      int64          `json:"bytes"`
+		Absent     int            `json:"absent"`
+		Unanswered int            `json:"unanswered"`
+		Problems   []problem      `json:"problems"`
+		Notices    []problem      `json:"notices"`
+		Repaired   []problem      `json:"repaired"`
+		Error      map[string]any `json:"error,omitempty"`
+	}{err == nil, res.Packages, res.Files, res.Blobs, res.Bytes, res.Absent, res.Unanswered, list(res.Problems), list(res.Notices), list(res.Repaired), nil}
+	if _, only := err.(*ops.DamagedError); err != nil && !only {
+		out.Error = errorJSON(err, ruleFor(err))
+	}
+	return out
 }

@@ -20,7 +20,7 @@ import (
 // find each, by the lock alone; a repair must put the locked bytes back; and a sync, which only stats, must never make another directory
 // of what a stat betrays.
 func TestDamage(t *testing.T) {
-	rounds := 150
+	rounds := 100
 	if os.Getenv("OPKG_NIGHTLY") != "" {
 		rounds = 5000
 	}
@@ -119,12 +119,14 @@ func names(problems []Problem, file string) bool {
 // blobDamages is how many of the damages, from the first, can happen to a blob of which nothing else is known.
 const blobDamages = 4
 
-// damages are what can happen to a file. betrayed says that a stat shows it. do returns false where it is not possible there.
-var damages = []struct {
+type damage struct {
 	name     string
 	betrayed bool
 	do       func(t *testing.T, rnd *rand.Rand, file string, all []string) bool
-}{
+}
+
+// damages are what can happen to a file. betrayed says that a stat shows it. do returns false where it is not possible there.
+var damages = []damage{
 	{"a flipped bit, stat restored", false, func(t *testing.T, rnd *rand.Rand, file string, _ []string) bool {
 		return keepingStat(t, file, func(data []byte) []byte { return flip(rnd, data) })
 	}},

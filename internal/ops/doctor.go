@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,11 +193,18 @@ func (ws *Workspace) examineLock() Finding {
 
 // examineRegistries asks each registry, all at once, and reports in their order.
 func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Finding {
-	found := make([][]Finding, len(cfg.Registries))
+	registries := slices.Clone(cfg.Registries)
+	for _, s := range cfg.Scopes {
+		if s.Registry.Alias == "" { // a URL; an alias is among them
+			s.Registry.Alias = s.Scope
+			registries = append(registries, s.Registry)
+		}
+	}
+	found := make([][]Finding, len(registries))
 	over, host := w.overHTTP(cfg), w.gitHost(cfg)
 	g := errgroup.Group{}
 	g.SetLimit(fetchParallel)
-	for i, reg := range cfg.Registries {
+	for i, reg := range registries {
 		g.Go(func() error {
 			found[i] = w.examineRegistry(ctx, reg, over, host, cfg)
 			return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
@@ -12,8 +13,8 @@ import (
 )
 
 // repair mends what verify found: damaged files of the store go, so that they are fetched again, and version directories are made
-// anew from what is good. It is a sync that trusts no stat: those that opkg did not make stay as they are, and nothing is replaced
-// before all that is needed was fetched and verified.
+// anew, first those that the store still has whole, then, by a sync that trusts no stat, the others. What opkg did not make stays as it is, and
+// nothing is replaced before all that is needed for it was fetched and verified.
 func (ws *Workspace) repair(ctx context.Context, l *lock.Lock, found *VerifyResult, opt VerifyOptions) error {
 	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
 	if err != nil {
@@ -22,13 +23,17 @@ func (ws *Workspace) repair(ctx context.Context, l *lock.Lock, found *VerifyResu
 	if err := removeDamaged(ctx, store, found); err != nil {
 		return err
 	}
-	res := &SyncResult{Directory: ws.world.RegistryDir()}
-	err = ws.bring(ctx, l, SyncOptions{NoDev: opt.NoDev, thorough: true}, res)
-	var occupied *materialize.OccupiedError
-	if errors.As(err, &occupied) {
-		return nil // the second look says so again, beside all else
+	wants := make([]materialize.Want, 0, len(l.Packages))
+	for _, want := range wantsOf(l.Packages) {
+		if !want.Tree.IsZero() {
+			wants = append(wants, want)
+		}
 	}
-	return err
+	if err := ws.world.placeWhole(ctx, store, found, wants); err != nil { // so that a registry that is down costs only what is its own
+		return err
+	}
+	res := &SyncResult{Directory: ws.world.RegistryDir()}
+	return ws.bring(ctx, l, SyncOptions{NoDev: opt.NoDev, thorough: true}, res)
 }
 
 // removeDamaged takes files that are not what their names say out of the store, while nobody else uses it.
@@ -56,49 +61,52 @@ func (w *World) repairAll(ctx context.Context, store *cas.Store, found *VerifyRe
 	if err := removeDamaged(ctx, store, found); err != nil {
 		return err
 	}
-	broken := map[ident.Name]bool{}
-	for _, p := range found.Problems {
-		if p.Where == Installed {
-			broken[p.Name] = true
-		}
-	}
 	placed, err := store.Placements()
 	if err != nil {
 		return err
 	}
-	var wants []materialize.Want
-	for _, p := range placed {
-		if !broken[p.Name] {
-			continue
-		}
-		whole, err := isWhole(store, p.Tree)
-		if err != nil {
-			return err
-		}
-		if whole {
-			wants = append(wants, materialize.Want{Name: p.Name, Version: p.Version, Tree: p.Tree})
-		}
+	wants := make([]materialize.Want, len(placed))
+	for i, p := range placed {
+		wants[i] = materialize.Want{Name: p.Name, Version: p.Version, Tree: p.Tree}
 	}
-	if len(wants) == 0 {
-		return nil
-	}
+	return w.placeWhole(ctx, store, found, wants)
+}
+
+// placeWhole makes those version directories anew in which something was found, and whose content is all in the store. What
+// opkg did not make, or has other content, stays.
+func (w *World) placeWhole(ctx context.Context, store *cas.Store, found *VerifyResult, wants []materialize.Want) error {
 	release, err := store.Shared(ctx)
 	if err != nil {
 		return err
 	}
 	defer release()
+	var whole []materialize.Want
+	for _, want := range wants {
+		broken := slices.ContainsFunc(found.Problems, func(p Problem) bool {
+			return p.Where == Installed && p.Name == want.Name && p.Version == want.Version
+		})
+		if !broken {
+			continue
+		}
+		ok, err := isWhole(store, want.Tree)
+		if err != nil {
+			return err
+		}
+		if ok {
+			whole = append(whole, want)
+		}
+	}
+	if len(whole) == 0 {
+		return nil
+	}
 	target := materialize.New(w.RegistryDir(), store, materialize.Options{Thorough: true, Observer: w.Observer})
-	plan, err := target.Plan(ctx, wants)
+	plan, err := target.Plan(ctx, whole)
 	if err != nil {
 		return err
 	}
-	kept := plan.Steps[:0]
-	for _, s := range plan.Steps {
-		if s.Action != materialize.Blocked {
-			kept = append(kept, s)
-		}
-	}
-	plan.Steps = kept
+	plan.Steps = slices.DeleteFunc(plan.Steps, func(s materialize.Step) bool {
+		return s.Action == materialize.Blocked || s.Action == materialize.Replace
+	})
 	_, err = target.Apply(ctx, plan)
 	return err
 }

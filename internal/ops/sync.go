@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,7 +31,7 @@ type SyncOptions struct {
 	Force  bool // replace version directories that opkg did not make
 	Relock bool // refresh a stale lock even where CI is set
 
-	thorough bool // trust no stat of what stands on this machine
+	thorough bool // a repair: trust no stat of what stands on this machine, and pass over what may not be replaced
 }
 
 // SyncResult is what Sync did, or with DryRun would do.
@@ -98,7 +99,9 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err := ws.protectNeighbours(store, res.Plan, opt); err != nil {
 		return err
 	}
-	if err := refuseBlocked(ctx, target, res.Plan); err != nil {
+	if opt.thorough {
+		res.Plan.Steps = slices.DeleteFunc(res.Plan.Steps, func(s materialize.Step) bool { return s.Action == materialize.Blocked })
+	} else if err := refuseBlocked(ctx, target, res.Plan); err != nil {
 		return err
 	}
 	if err := ws.fetchAll(ctx, store, router, res.Fetch); err != nil {

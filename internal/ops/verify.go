@@ -3,6 +3,7 @@ package ops
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -31,6 +32,8 @@ type VerifyResult struct {
 	Problems []Problem
 	Notices  []Problem // of --online: what changed at the sources without making a byte wrong
 	Repaired []Problem // what was wrong before a repair
+
+	Unanswered int // packages that --online could not ask about
 }
 
 // Problem is one thing that is not as locked.
@@ -91,7 +94,7 @@ func (e *DamagedError) Hint() string {
 
 // Verify reads everything that the lock names on this machine, and compares it with the lock alone: a store that was
 // tampered with does not vouch for itself. It writes nothing unless opt.Repair; it needs no network unless opt.Online. Problems are in the result
-// and, if there are any, a *DamagedError comes beside it.
+// and, if there are any, a *DamagedError comes beside it. Beside any other error the result is what was found so far, or nil.
 func (w *World) Verify(ctx context.Context, opt VerifyOptions) (*VerifyResult, error) {
 	if opt.All {
 		return w.verifyAll(ctx, opt)
@@ -108,23 +111,42 @@ func (w *World) Verify(ctx context.Context, opt VerifyOptions) (*VerifyResult, e
 	if err != nil {
 		return nil, err
 	}
+	var repairErr, onlineErr error
 	if opt.Repair && len(res.Problems) > 0 {
-		if err := ws.repair(ctx, l, res, opt); err != nil {
-			return res, err
+		repairErr = ws.repair(ctx, l, res, opt)
+		if ctx.Err() != nil {
+			return res, repairErr
 		}
 		again, err := ws.verify(ctx, l, opt)
 		if err != nil {
-			return res, err
+			return res, errors.Join(repairErr, err)
 		}
-		again.Repaired = res.Problems
+		again.Repaired = mended(res.Problems, again.Problems)
 		res = again
 	}
 	if opt.Online {
-		if err := ws.verifyOnline(ctx, l, opt, res); err != nil {
-			return res, err
+		onlineErr = ws.verifyOnline(ctx, l, opt, res)
+	}
+	return res, joined(repairErr, res.damage(opt), onlineErr)
+}
+
+// joined is errors.Join, but for an error that is the only one: that stays what it is. Damage decides the exit status, whatever is beside it.
+func joined(errs ...error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// mended are the problems that are no more.
+func mended(before, after []Problem) (gone []Problem) {
+	for _, p := range before {
+		if !slices.Contains(after, p) {
+			gone = append(gone, p)
 		}
 	}
-	return res, res.damage(opt)
+	return gone
 }
 
 // damage is the error that stands for the problems of a result.
@@ -189,12 +211,24 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 		owner int
 		path  string
 	}
+	shards, err := store.AuditShards()
+	if err != nil {
+		return err
+	}
+	for _, f := range shards {
+		r.Problems = append(r.Problems, Problem{Where: Stored, Path: f.Path, Expected: f.Expected, Found: f.Found})
+	}
 	var jobs []job
 	seen := map[ident.BlobID]bool{}
 	for i, p := range packages {
+		r.auditRecord(store, p)
 		tree, err := store.Tree(p.Tree)
 		if err != nil {
-			r.Absent++
+			if f := store.AuditTree(p.Tree); f != nil {
+				r.stored(p, f.Path, f.Expected, f.Found)
+			} else {
+				r.Absent++
+			}
 			continue
 		}
 		for _, e := range tree.Entries {
@@ -206,7 +240,7 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 	}
 	faults := make([]*cas.BlobFault, len(jobs))
 	var bytes atomic.Int64
-	err := cas.EachScanner(ctx, len(jobs), func(_ context.Context, scan *cas.Scanner, i int) error {
+	err = cas.EachScanner(ctx, len(jobs), func(_ context.Context, scan *cas.Scanner, i int) error {
 		var n int64
 		faults[i], n = scan.AuditBlob(store, jobs[i].blob, jobs[i].size)
 		bytes.Add(n)
@@ -223,11 +257,28 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 			r.Blobs--
 			r.Absent++
 		default:
-			r.Problems = append(r.Problems, Problem{Name: p.Name, Version: p.Version, Where: Stored, Path: f.Path, Expected: f.Expected + " (" + jobs[i].path + ")", Found: f.Found})
+			r.stored(p, f.Path, f.Expected+" ("+jobs[i].path+")", f.Found)
 		}
 	}
 	r.sort()
 	return nil
+}
+
+// auditRecord holds what the store says of a package's archive against the lock: a record that says something else would stop the next sync.
+func (r *VerifyResult) auditRecord(store *cas.Store, p lock.Package) {
+	have, f := store.AuditRecord(p.SHA256)
+	if f != nil {
+		r.stored(p, f.Path, f.Expected, f.Found)
+		return
+	}
+	var differs *ident.MismatchError
+	if have != nil && errors.As(sameArtifact(p, have, LockName), &differs) {
+		r.stored(p, store.RecordPath(p.SHA256), differs.What+" "+differs.Want, differs.Got)
+	}
+}
+
+func (r *VerifyResult) stored(p lock.Package, path, expected, found string) {
+	r.Problems = append(r.Problems, Problem{Name: p.Name, Version: p.Version, Where: Stored, Path: path, Expected: expected, Found: found})
 }
 
 func (r *VerifyResult) sort() {
@@ -246,18 +297,20 @@ func (w *World) verifyAll(ctx context.Context, opt VerifyOptions) (*VerifyResult
 	if err != nil {
 		return nil, err
 	}
+	var repairErr error
 	if opt.Repair && len(res.Problems) > 0 {
-		if err := w.repairAll(ctx, store, res); err != nil {
-			return res, err
+		repairErr = w.repairAll(ctx, store, res)
+		if ctx.Err() != nil {
+			return res, repairErr
 		}
 		again, err := w.audit(ctx, store)
 		if err != nil {
-			return res, err
+			return res, errors.Join(repairErr, err)
 		}
-		again.Repaired = res.Problems
+		again.Repaired = mended(res.Problems, again.Problems)
 		res = again
 	}
-	return res, res.damage(opt)
+	return res, joined(repairErr, res.damage(opt))
 }
 
 func (w *World) audit(ctx context.Context, store *cas.Store) (*VerifyResult, error) {

@@ -13,140 +13,171 @@ import (
 	"github.com/openpackage/opkg/sources"
 )
 
-// verifyOnline asks the source of each package what it says of the locked version today. Another digest or commit is a problem; what is
-// withdrawn, gone, or shadowed by a registry that goes before, is a notice.
+// verifyOnline asks the source of each package what it says of the locked version today. Other content is a problem; what is
+// withdrawn, gone, or shadowed by a registry that goes before, is a notice. All are asked, whatever one of them answers: the error is the first, by
+// the order of the lock, of those that could not be asked.
 func (ws *Workspace) verifyOnline(ctx context.Context, l *lock.Lock, opt VerifyOptions, res *VerifyResult) error {
 	router, err := ws.routerWith(pinsOf(ws.Requires()), true)
 	if err != nil {
 		return err
 	}
-	asked := make([][]Problem, len(l.Packages))
-	notices := make([][]Problem, len(l.Packages))
-	g, gctx := errgroup.WithContext(ctx)
+	asked := make([]inquiry, len(l.Packages))
+	errs := make([]error, len(l.Packages))
+	g := errgroup.Group{}
 	g.SetLimit(fetchParallel)
 	for i, p := range l.Packages {
 		if p.Path != "" || opt.NoDev && p.Dev {
 			continue
 		}
-		g.Go(func() (err error) {
-			asked[i], notices[i], err = ws.askAbout(gctx, router, p)
-			return err
+		asked[i].about = p
+		g.Go(func() error {
+			if p.Git != "" {
+				errs[i] = asked[i].askRepository(ctx, ws)
+			} else {
+				errs[i] = asked[i].ask(ctx, router)
+			}
+			return nil
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return err
+	_ = g.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	for i := range asked {
-		res.Problems = append(res.Problems, asked[i]...)
-		res.Notices = append(res.Notices, notices[i]...)
+		res.Problems = append(res.Problems, asked[i].problems...)
+		res.Notices = append(res.Notices, asked[i].notices...)
+		if errs[i] != nil {
+			res.Unanswered++
+			if err == nil {
+				err = errs[i]
+			}
+		}
 	}
 	res.sort()
-	return nil
+	return err
 }
 
-// askAbout compares one package with what its source says.
-func (ws *Workspace) askAbout(ctx context.Context, router *sources.Router, p lock.Package) (problems, notices []Problem, err error) {
-	if p.Git != "" {
-		return ws.askRepository(ctx, p)
-	}
+// inquiry is what was learned of one package from its source.
+type inquiry struct {
+	about             lock.Package
+	problems, notices []Problem
+}
+
+func (q *inquiry) problem(expected, found string) {
+	q.problems = append(q.problems, q.says(expected, found))
+}
+
+func (q *inquiry) notice(expected, found string) {
+	q.notices = append(q.notices, q.says(expected, found))
+}
+
+func (q *inquiry) says(expected, found string) Problem {
+	return Problem{Name: q.about.Name, Version: q.about.Version, Where: Online, Path: comesFrom(&q.about), Expected: expected, Found: found}
+}
+
+// ask compares one package with what its source says.
+func (q *inquiry) ask(ctx context.Context, router *sources.Router) error {
+	p := q.about
 	if err := router.Permitted(p.Name, p.Source, p.Artifact); err != nil {
-		return nil, nil, err
-	}
-	say := func(expected, found string) Problem {
-		return Problem{Name: p.Name, Version: p.Version, Where: Online, Path: string(p.Source), Expected: expected, Found: found}
+		return err
 	}
 	src, err := router.SourceFor(p.Source)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	ix, err := src.List(ctx, p.Name)
 	var gone *sources.NotFoundError
 	var changed *ident.MismatchError
 	switch {
 	case errors.As(err, &gone):
-		return nil, []Problem{say("the package", "no such name")}, nil
-	case errors.As(err, &changed): // the cached index remembers what was said before
-		return []Problem{say(changed.What+" "+changed.Want, changed.Got)}, nil, nil
+		q.notice("the package", "no such name")
+		return nil
+	case errors.As(err, &changed): // what is kept of the index remembers what was said before, of this version or of another one
+		q.about.Version = changed.Version
+		q.problem(changed.What+" "+changed.Want, changed.Got)
+		return nil
 	case err != nil:
-		return nil, nil, err
+		return err
 	}
 	rel := releaseOf(ix, p.Version)
-	switch {
-	case rel == nil:
-		notices = append(notices, say("version "+p.Version.String(), "no such version"))
-	case p.Commit != "":
-		move, err := moved(ctx, src, p)
+	q.compare(rel)
+	if m, ok := src.(sources.Mover); ok && rel != nil && p.Commit != "" {
+		move, err := m.Moved(ctx, refOf(&p))
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
-		problems, notices = judgeMove(say, p, move)
-	case rel.SHA256 != p.SHA256:
-		problems = append(problems, say("sha256 "+p.SHA256.String(), rel.SHA256.String()))
-	case !rel.Tree.IsZero() && rel.Tree != p.Tree:
-		problems = append(problems, say("tree "+p.Tree.String(), rel.Tree.String()))
-	}
-	if rel != nil && rel.Yanked {
-		notices = append(notices, say("a version to be used", "it is yanked"))
+		q.judge(move)
 	}
 	owner, err := router.Owner(ctx, p.Name)
 	switch {
 	case errors.As(err, &gone):
 	case err != nil:
-		return nil, nil, err
+		return err
 	case owner.Source.ID() != p.Source:
-		notices = append(notices, say("to answer for this name", fmt.Sprintf("%s goes before it and has the name now", owner.Source.ID())))
+		q.notice("to answer for this name", fmt.Sprintf("%s goes before it and has the name now", owner.Source.ID()))
 	}
-	return problems, notices, nil
+	return nil
 }
 
-// askRepository compares a package of a repository with where its ref leads today.
-func (ws *Workspace) askRepository(ctx context.Context, p lock.Package) (problems, notices []Problem, err error) {
+// askRepository asks where the ref leads today that a package of a repository was locked from. A branch may lead anywhere.
+func (q *inquiry) askRepository(ctx context.Context, ws *Workspace) error {
+	p := q.about
 	if err := ws.permitGit(&p); err != nil {
-		return nil, nil, err
+		return err
 	}
 	src, err := ws.gitSource(p.Name, p.Git, p.Base)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	move, err := src.Moved(ctx, p.Ref, p.Commit)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	if move != nil && !move.Tag && !move.Lost && move.Now != "" {
-		return nil, nil, nil // branches move on
+	if move != nil && (move.Tag || move.Lost || move.Now == "") {
+		q.judge(move)
 	}
-	say := func(expected, found string) Problem {
-		return Problem{Name: p.Name, Version: p.Version, Where: Online, Path: p.Git, Expected: expected, Found: found}
-	}
-	problems, notices = judgeMove(say, p, move)
-	return problems, notices, nil
+	return nil
 }
 
-// moved asks a source whose versions are commits.
-func moved(ctx context.Context, src sources.Source, p lock.Package) (*sources.Move, error) {
-	if m, ok := src.(sources.Mover); ok {
-		return m.Moved(ctx, refOf(&p))
-	}
-	return nil, nil
-}
-
-// judgeMove says what a move means: other content where there was the locked one is a problem.
-func judgeMove(say func(expected, found string) Problem, p lock.Package, move *sources.Move) (problems, notices []Problem) {
+// judge says what a move means: other content where there was the locked one is a problem.
+func (q *inquiry) judge(move *sources.Move) {
 	if move == nil {
-		return nil, nil
+		return
 	}
-	expected := fmt.Sprintf("commit %s at %s", p.Commit, move.What)
+	expected := fmt.Sprintf("commit %s at %s", q.about.Commit, move.What)
 	switch {
 	case move.Now == "":
-		notices = append(notices, say(expected, "it is not there any more"))
+		q.notice(expected, "it is not there any more")
 	case move.Lost:
-		notices = append(notices, say("commit "+string(p.Commit), "the server does not have it any more"))
+		q.notice("commit "+string(q.about.Commit), "the server does not have it any more")
 	case move.Same:
-		notices = append(notices, say(expected, fmt.Sprintf("commit %s, with the same content", move.Now)))
+		q.notice(expected, fmt.Sprintf("commit %s, with the same content", move.Now))
 	default:
-		problems = append(problems, say(expected, fmt.Sprintf("commit %s, with other content", move.Now)))
+		q.problem(expected, fmt.Sprintf("commit %s, with other content", move.Now))
 	}
-	return problems, notices
+}
+
+// compare holds a release, nil if it is gone, against the lock. A git registry's releases have no digests.
+func (q *inquiry) compare(rel *registry.Release) {
+	p := &q.about
+	switch {
+	case rel == nil:
+		q.notice("version "+p.Version.String(), "no such version")
+		return
+	case !rel.SHA256.IsZero() && rel.SHA256 != p.SHA256:
+		q.problem("sha256 "+p.SHA256.String(), rel.SHA256.String())
+	case !rel.Tree.IsZero() && rel.Tree != p.Tree:
+		q.problem("tree "+p.Tree.String(), rel.Tree.String())
+	case rel.Size != 0 && p.Size != 0 && rel.Size != p.Size:
+		q.problem(fmt.Sprintf("%d bytes", p.Size), fmt.Sprintf("%d bytes", rel.Size))
+	}
+	if rel.Yanked {
+		found := "it is yanked"
+		if rel.YankReason != "" {
+			found += ": " + ident.CleanText(rel.YankReason)
+		}
+		q.notice("a version to be used", found)
+	}
 }
 
 // releaseOf finds a version in an index.
