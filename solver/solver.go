@@ -72,6 +72,9 @@ func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solutio
 	r := newResolver(ctx, &p, prov, opt)
 	defer r.fetch.stop()
 	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return nil, r.stopped(err)
+	}
 	if err := r.require(); err != nil {
 		return nil, r.stopped(err)
 	}
