@@ -13,7 +13,7 @@
 // Of all solutions, Solve looks for one that is best in this order:
 //
 //  1. Packages to upgrade (Problem.Unlock) are as new as can be.
-//  2. As many locked versions are kept as in any solution.
+//  2. As many locked versions are kept as in any solution (Problem.Locked; Problem.Prefer does not count).
 //  3. No solution is better for one package and worse for none that both have. Of two versions of a package the locked one
 //     is the better, else the newer.
 //

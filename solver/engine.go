@@ -53,7 +53,7 @@ type pack struct {
 	at       int32 // its domain is dom[at:at+words]
 	size     int32 // states left
 	last     int32 // latest step that narrowed it; -1: none
-	locked   int32 // the version to keep, or -1
+	locked   int32 // the version to prefer, or -1
 	heapAt   int32 // place in the heap, or -1
 	class    class
 	saved    int32 // the version it had last, or -1: what fitted then may well fit again
@@ -124,7 +124,7 @@ func newEngine(poll func() error) *engine {
 
 func (e *engine) level() int32 { return int32(len(e.levels)) }
 
-// addPackage makes a package with n versions; locked is the version to keep, or -1.
+// addPackage makes a package with n versions; locked is the version to prefer, or -1.
 func (e *engine) addPackage(n, locked int32, c class) int32 {
 	p := int32(len(e.packs))
 	words := wordsFor(int(n) + 1)

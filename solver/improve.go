@@ -247,11 +247,19 @@ func sameVersions(a, b []int32) bool {
 	return slices.Equal(a[:n], b[:n]) && !slices.ContainsFunc(a[n:], chosen) && !slices.ContainsFunc(b[n:], chosen)
 }
 
+// lockedOf is the version of p that counts when it is kept, or -1.
+func (m *improver) lockedOf(p int32) int32 {
+	if m.e.packs[p].class != classLocked {
+		return -1
+	}
+	return m.e.packs[p].locked
+}
+
 // kept counts the locked versions in an assignment.
 func (m *improver) kept(versions []int32) int {
 	n := 0
 	for p, v := range versions {
-		if v >= 0 && v == m.e.packs[p].locked {
+		if v >= 0 && v == m.lockedOf(int32(p)) {
 			n++
 		}
 	}
@@ -265,7 +273,7 @@ func (m *improver) lockedNames() int {
 		if m.unlock[name] {
 			continue
 		}
-		if p, ok := m.pkgs[name]; ok && m.e.packs[p].locked < 0 {
+		if p, ok := m.pkgs[name]; ok && m.lockedOf(p) < 0 {
 			continue
 		}
 		n++
@@ -276,7 +284,7 @@ func (m *improver) lockedNames() int {
 // notKept is for block: versions that keep no more than is kept now.
 func (m *improver) notKept(now []int32) func(p, v int32) bool {
 	return func(p, v int32) bool {
-		locked := m.e.packs[p].locked
+		locked := m.lockedOf(p)
 		return v != locked || now[p] == locked
 	}
 }
@@ -311,7 +319,7 @@ const maxCounter = 200_000
 func (m *improver) countLost(top int32) {
 	var packages []int32
 	for p := range m.e.packs {
-		if m.e.packs[p].locked >= 0 {
+		if m.lockedOf(int32(p)) >= 0 {
 			packages = append(packages, int32(p))
 		}
 	}
@@ -323,7 +331,7 @@ func (m *improver) countLost(top int32) {
 		before := m.lost
 		m.lost = m.variable(top)
 		s := m.scratch(p)
-		setBit(s, m.e.packs[p].locked)
+		setBit(s, m.lockedOf(p))
 		m.complement(p, s)
 		gone := m.e.intern(p, s)
 		m.rule(gone, m.states(m.lost, 0, 1))

@@ -72,7 +72,7 @@ func (o *oracle) asked(q ident.Requirement) ident.Range {
 }
 
 func (o *oracle) mayBeYanked(name ident.Name, v ident.Version) bool {
-	if o.p.Locked[name] == v && !slices.Contains(o.p.Unlock, name) {
+	if l, ok := o.p.Locked[name]; (l == v || !ok && o.p.Prefer[name] == v) && !slices.Contains(o.p.Unlock, name) {
 		return true
 	}
 	for _, r := range o.p.Root {
@@ -113,7 +113,11 @@ func beats(p Problem, a, b map[ident.Name]ident.Version, scope func(ident.Name) 
 
 // prefers reports whether v is the better version of name than w: the locked one, else the newer.
 func prefers(p Problem, name ident.Name, v, w ident.Version) bool {
-	if l, ok := p.Locked[name]; ok && !slices.Contains(p.Unlock, name) && (v == l || w == l) {
+	l, ok := p.Locked[name]
+	if !ok {
+		l, ok = p.Prefer[name]
+	}
+	if ok && !slices.Contains(p.Unlock, name) && (v == l || w == l) {
 		return v == l
 	}
 	return v.Compare(w) > 0

@@ -59,6 +59,12 @@ func small(t testing.TB, roll dice) instance {
 		if roll(2) == 0 {
 			in.problem.Locked[name] = versions[i][roll(len(versions[i]))]
 		}
+		if roll(4) == 0 {
+			if in.problem.Prefer == nil {
+				in.problem.Prefer = map[ident.Name]ident.Version{}
+			}
+			in.problem.Prefer[name] = versions[i][roll(len(versions[i]))]
+		}
 		if roll(6) == 0 {
 			in.problem.Unlock = append(in.problem.Unlock, name)
 		}

@@ -91,12 +91,16 @@ func (r *resolver) pkg(name ident.Name) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	lockedVersion, isLocked := r.problem.Locked[name]
-	isLocked = isLocked && !r.unlock[name]
+	before, counts := r.problem.Locked[name]
+	preferred := counts
+	if !counts {
+		before, preferred = r.problem.Prefer[name]
+	}
+	preferred = preferred && !r.unlock[name]
 	m := packMeta{name: name, asked: q, versions: make([]ident.Version, 0, len(q.candidates))}
 	locked := int32(-1)
 	for _, c := range q.candidates {
-		isLock := isLocked && c.Version.Compare(lockedVersion) == 0
+		isLock := preferred && c.Version.Compare(before) == 0
 		exact, wanted := r.exact[name]
 		if c.Yanked && !isLock && !(wanted && exact.Compare(c.Version) == 0) {
 			continue
@@ -110,7 +114,7 @@ func (r *resolver) pkg(name ident.Name) (int32, error) {
 	switch {
 	case r.unlock[name]:
 		cl = classUnlocked
-	case locked >= 0:
+	case locked >= 0 && counts:
 		cl = classLocked
 	}
 	p := r.e.addPackage(int32(len(m.versions)), locked, cl)

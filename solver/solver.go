@@ -35,7 +35,8 @@ type Root struct {
 // Problem is what to solve.
 type Problem struct {
 	Root      []Root
-	Locked    map[ident.Name]ident.Version // kept while they fit
+	Locked    map[ident.Name]ident.Version // kept while they fit: as many as can be
+	Prefer    map[ident.Name]ident.Version // where not Locked: taken if the name is needed, but none is given up for them
 	Unlock    []ident.Name                 // to upgrade: their locks do not count, and they go before the other locks
 	Overrides map[ident.Name]ident.Range   // replace every range that anybody, the root too, asks of the name
 

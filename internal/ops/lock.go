@@ -238,13 +238,32 @@ func (ws *Workspace) problem(requires []lock.Require, old *lock.Lock, opt LockOp
 	if old == nil || opt.Upgrade {
 		return p
 	}
+	p.Locked, p.Unlock, p.Prefer = stillLocked(old, requires), opt.Names, make(map[ident.Name]ident.Version, len(old.Packages))
 	for _, k := range old.Packages {
-		p.Locked[k.Name] = k.Version
-	}
-	for _, n := range opt.Names {
-		delete(p.Locked, n)
+		p.Prefer[k.Name] = k.Version
 	}
 	return p
+}
+
+// stillLocked are the versions of a lock that requires leads to, by the lock's own edges. What only a removed requirement needed is no
+// reason to choose other versions; it stays as it was if something else needs it now.
+func stillLocked(old *lock.Lock, requires []lock.Require) map[ident.Name]ident.Version {
+	locked := map[ident.Name]ident.Version{}
+	var visit func(name ident.Name)
+	visit = func(name ident.Name) {
+		k := old.Find(name)
+		if _, seen := locked[name]; k == nil || seen {
+			return
+		}
+		locked[name] = k.Version
+		for _, d := range k.Dependencies {
+			visit(d.Name)
+		}
+	}
+	for _, r := range requires {
+		visit(r.Name)
+	}
+	return locked
 }
 
 // explainUnknown turns a failed solve into "not found" where the user's own requirement is a name that no
