@@ -141,9 +141,9 @@ func (m *improver) settle(scope func(p int32) bool, settled map[int32]bool) {
 // another; so the search goes on elsewhere, for one that nothing beats.
 func (m *improver) pareto(scope func(p int32) bool, keep int) error {
 	var beaten [][]int32
-	elsewhere, banned := noTerm, 0
+	elsewhere, banned, a := noTerm, 0, aim{seeking: noTerm}
 	for {
-		now, err := m.beat(scope, keep)
+		now, err := m.beat(&a, scope, keep)
 		if err != nil || now == nil {
 			return err
 		}
@@ -161,6 +161,7 @@ func (m *improver) pareto(scope func(p int32) bool, keep int) error {
 			if err != nil || now == nil {
 				return err
 			}
+			a.seeking = noTerm
 		}
 		m.best = now
 	}
@@ -179,14 +180,50 @@ func (m *improver) find(assume term, accept func(now []int32) bool) (now []int32
 	return now, nil
 }
 
-// beat is a solution that beats the best, or nil.
-func (m *improver) beat(scope func(p int32) bool, keep int) ([]int32, error) {
-	m.e.backtrack(0)
-	if c := m.e.propagate(); c >= 0 || m.e.interrupt != nil {
-		return nil, m.e.interrupt
+// aim is what a search for something better assumes.
+type aim struct {
+	seeking term    // no package is worse than in than, and one is better; noTerm before there is one
+	than    []int32 // by package, so far; -1: any version will do
+}
+
+// beat is a solution that beats the best, or nil. It uses an aim again, and adds what became better since then: that
+// keeps away from what was bettered before, too, which it must not; so only a new aim can prove that there is none.
+func (m *improver) beat(a *aim, scope func(p int32) bool, keep int) ([]int32, error) {
+	for {
+		m.e.backtrack(0)
+		if c := m.e.propagate(); c >= 0 || m.e.interrupt != nil {
+			return nil, m.e.interrupt
+		}
+		fresh := a.seeking == noTerm
+		if fresh {
+			*a = aim{seeking: m.states(m.variable(1), 0, 1)}
+			if m.lost >= 0 {
+				m.rule(a.seeking, m.states(m.lost, int32(m.lockedNames()-keep)+1, m.e.packs[m.lost].absent+1))
+			}
+		}
+		none := m.raise(a, scope)
+		if len(none) == 1 {
+			return nil, nil
+		}
+		m.rule(none...)
+		now, err := m.find(a.seeking, m.accepts(a, scope, keep))
+		if err != nil || now != nil {
+			return now, err
+		}
+		m.rule(a.seeking) // no more
+		a.seeking = noTerm
+		if fresh {
+			return nil, nil
+		}
 	}
-	seeking := m.states(m.variable(1), 0, 1)
-	none := []term{seeking} // what holds if no package is better
+}
+
+// raise has the aim exclude what is worse than the best, and returns what holds if nothing is better than that.
+func (m *improver) raise(a *aim, scope func(p int32) bool) (none []term) {
+	none = []term{a.seeking}
+	for len(a.than) < len(m.best) {
+		a.than = append(a.than, -1)
+	}
 	for p, v := range m.best {
 		p := int32(p)
 		if v < 0 || !scope(p) {
@@ -196,34 +233,32 @@ func (m *improver) beat(scope func(p int32) bool, keep int) ([]int32, error) {
 			m.complement(p, s)
 			none = append(none, m.e.intern(p, s))
 		}
-	}
-	if len(none) == 1 {
-		return nil, nil
-	}
-	m.rule(none...)
-	for p, v := range m.best {
-		if p := int32(p); v >= 0 && scope(p) {
-			m.rule(seeking, m.worse(p, v))
+		if a.than[p] != v {
+			a.than[p] = v
+			if worse := m.worse(p, v); !m.e.contradicted(worse) {
+				m.rule(a.seeking, worse)
+			}
 		}
 	}
-	if m.lost >= 0 {
-		m.rule(seeking, m.states(m.lost, int32(m.lockedNames()-keep)+1, m.e.packs[m.lost].absent+1))
-	}
+	return none
+}
+
+// accepts tells whether a solution beats the best, and has the engine learn why not.
+func (m *improver) accepts(a *aim, scope func(p int32) bool, keep int) func(now []int32) bool {
 	isBetter := func(p, v int32) bool {
 		return int(p) < len(m.best) && m.best[p] >= 0 && scope(p) && m.isBetter(p, v, m.best[p])
 	}
-	defer m.rule(seeking) // no more
-	return m.find(seeking, func(now []int32) bool {
+	return func(now []int32) bool {
 		if m.kept(now) < keep {
-			return m.block(seeking, now, m.notKept(now))
+			return m.block(a.seeking, now, m.notKept(now))
 		}
 		for p, v := range now {
 			if v >= 0 && isBetter(int32(p), v) {
 				return true
 			}
 		}
-		return m.block(seeking, now, func(p, v int32) bool { return !isBetter(p, v) })
-	})
+		return m.block(a.seeking, now, func(p, v int32) bool { return !isBetter(p, v) })
+	}
 }
 
 // like are the terms of a clause that forbids, under the assumption, the solution s.
