@@ -3,8 +3,6 @@ package solver
 import (
 	"errors"
 	"slices"
-
-	"github.com/openpackage/opkg/ident"
 )
 
 // A first solution is good, since the best versions are tried first, but a package that was decided early may have cost a
@@ -391,7 +389,7 @@ func (m *improver) countLost(top int32) {
 // Nothing else is needed then, so all that is not in it stays out of it. It returns false.
 func (m *improver) block(assume term, now []int32, fails func(p, v int32) bool) bool {
 	closed := func(x reading) bool {
-		return !slices.ContainsFunc(x.reqs, func(q ident.Requirement) bool { return now[m.pkgs[q.Name]] < 0 })
+		return !slices.ContainsFunc(m.targets(x), func(to int32) bool { return now[to] < 0 })
 	}
 	lits := []term{assume}
 	for p, v := range now {

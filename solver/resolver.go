@@ -11,18 +11,19 @@ import (
 // resolver feeds the engine: it turns names into packages, ranges into sets, and requirements
 // into incompatibilities, when the search comes to need them.
 type resolver struct {
-	ctx     context.Context
-	problem *Problem
-	fetch   *fetcher
-	e       *engine
-	pkgs    map[ident.Name]int32
-	meta    []packMeta
-	exact   map[ident.Name]ident.Version // versions that the root asks for exactly
-	unlock  map[ident.Name]bool
-	stats   Stats
-	none    bool // there is no solution
-	tmp     []uint64
-	lits    []term
+	ctx      context.Context
+	problem  *Problem
+	fetch    *fetcher
+	e        *engine
+	pkgs     map[ident.Name]int32
+	meta     []packMeta
+	required []int32                      // packages, of all that was read
+	exact    map[ident.Name]ident.Version // versions that the root asks for exactly
+	unlock   map[ident.Name]bool
+	stats    Stats
+	none     bool // there is no solution
+	tmp      []uint64
+	lits     []term
 }
 
 // packMeta is what the resolver knows of one package.
@@ -37,6 +38,7 @@ type packMeta struct {
 // reading is one version whose requirements were read.
 type reading struct {
 	version int32
+	at      int32               // the packages that it requires are resolver.required[at:at+len(reqs)]
 	reqs    []ident.Requirement // sorted by name
 }
 
@@ -232,32 +234,38 @@ func (r *resolver) load(p, v int32) error {
 		k.loaded = make([]uint64, k.words)
 	}
 	setBit(k.loaded, v)
-	m.reads = append(m.reads, reading{version: v, reqs: reqs})
+	at := int32(len(r.required))
 	for _, q := range reqs {
-		if err := r.addNeed(p, v, q); err != nil {
+		to, err := r.pkg(q.Name)
+		if err != nil {
 			return err
 		}
+		r.required = append(r.required, to)
+	}
+	m = &r.meta[p]
+	m.reads = append(m.reads, reading{version: v, at: at, reqs: reqs})
+	for i, q := range reqs {
+		r.addNeed(p, v, r.required[at+int32(i)], r.rangeOf(q))
 	}
 	return nil
 }
 
-// addNeed adds that version v of p needs q. Where other versions of p are known to need the same, the
+// targets are the packages that a version requires.
+func (r *resolver) targets(x reading) []int32 { return r.required[x.at : x.at+int32(len(x.reqs))] }
+
+// addNeed adds that version v of p needs one of rng of to. Where other versions of p are known to need the same, the
 // clause covers them all.
-func (r *resolver) addNeed(p, v int32, q ident.Requirement) error {
-	to, err := r.pkg(q.Name)
-	if err != nil {
-		return err
-	}
+func (r *resolver) addNeed(p, v, to int32, rng ident.Range) {
 	if to == p { // must hold for v itself
-		if hasBit(r.within(p, r.rangeOf(q)), v) {
-			return nil
+		if hasBit(r.within(p, rng), v) {
+			return
 		}
 		s := r.scratch(p)
 		setBit(s, v)
 		r.addClause([]term{r.e.intern(p, s)}, fromRequirement)
-		return nil
+		return
 	}
-	outside := r.e.intern(to, r.outside(to, r.rangeOf(q)))
+	outside := r.e.intern(to, r.outside(to, rng))
 	s := r.scratch(p)
 	setBit(s, v)
 	m := &r.meta[p]
@@ -282,7 +290,6 @@ func (r *resolver) addNeed(p, v int32, q ident.Requirement) error {
 	} else {
 		m.needs[at] = n
 	}
-	return nil
 }
 
 // clausesMoved keeps the needs in step with the engine.

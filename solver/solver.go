@@ -113,29 +113,28 @@ func (r *resolver) assignment() []int32 {
 		out[p] = -1
 	}
 	var todo []int32
-	need := func(name ident.Name) {
-		if p := r.pkgs[name]; out[p] < 0 {
+	need := func(p int32) {
+		if out[p] < 0 {
 			out[p] = r.e.chosen(p)
 			todo = append(todo, p)
 		}
 	}
 	for _, q := range r.problem.Root {
-		need(q.Name)
+		need(r.pkgs[q.Name])
 	}
 	for len(todo) > 0 {
 		p := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		for _, q := range r.meta[p].requirements(out[p]) {
-			need(q.Name)
+		for _, to := range r.targets(r.meta[p].read(out[p])) {
+			need(to)
 		}
 	}
 	return out
 }
 
-// requirements are those of version v, which was read.
-func (m *packMeta) requirements(v int32) []ident.Requirement {
-	i := slices.IndexFunc(m.reads, func(x reading) bool { return x.version == v })
-	return m.reads[i].reqs
+// read is what was read of version v.
+func (m *packMeta) read(v int32) reading {
+	return m.reads[slices.IndexFunc(m.reads, func(x reading) bool { return x.version == v })]
 }
 
 // solution writes an assignment as an answer.
@@ -143,7 +142,7 @@ func (r *resolver) solution(versions []int32) *Solution {
 	sol := &Solution{}
 	for p, v := range versions {
 		if m := &r.meta[p]; v >= 0 {
-			sol.Decisions = append(sol.Decisions, Decision{Name: m.name, Version: m.versions[v], Requirements: m.requirements(v)})
+			sol.Decisions = append(sol.Decisions, Decision{Name: m.name, Version: m.versions[v], Requirements: m.read(v).reqs})
 		}
 	}
 	slices.SortFunc(sol.Decisions, func(a, b Decision) int { return strings.Compare(string(a.Name), string(b.Name)) })
