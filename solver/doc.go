@@ -33,8 +33,10 @@
 //   - Unit propagation with two watched terms a clause: where all terms but one hold, that one is excluded.
 //   - A conflict is resolved back to the first step of its level that implies it (first UIP); what follows is learned as a clause, and the
 //     search jumps back to where that clause would have said something.
-//   - Packages in recent conflicts are decided first (their activity decays), then those with fewest versions left.
-//   - A package that lost its version in a jump tries that version first when it is decided again.
+//   - Packages in recent conflicts are decided first (their activity decays), weighed against the number of versions left.
+//   - A package that lost its version in a jump tries that version first when it is decided again. After very many conflicts a package
+//     tries the version that most others allow, rather than the newest.
+//   - A jump undoes no more than some levels beyond what it must.
 //   - Restarts follow Luby's sequence. Learned clauses that join many levels are forgotten when there are many.
 //
 // The resolver (resolver.go, search.go) reads versions and requirements when the search comes to need them, and turns them into clauses. The
@@ -56,6 +58,7 @@
 //   - CDCL: Marques-Silva and Sakallah, "GRASP" (1999); Moskewicz et al., "Chaff" (2001), for watches and activity; Eén and
 //     Sörensson, "An Extensible SAT-solver" (2003), for MiniSat's shape and its assumptions; Audemard and Simon (2009) for the measure of what
 //     is forgotten; Pipatsrisawat and Darwiche (2007) for saved choices.
+//   - Jumps that are cut short: Nadel and Ryvchin, "Chronological Backtracking" (2018).
 //   - Restarts: Luby, Sinclair and Zuckerman, "Optimal Speedup of Las Vegas Algorithms" (1993).
 //   - Counting: Sinz, "Towards an Optimal CNF Encoding of Boolean Cardinality Constraints" (2005).
 //

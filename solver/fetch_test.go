@@ -112,8 +112,8 @@ func TestArrival(t *testing.T) {
 				if got != want {
 					t.Errorf("instance %d, seed %d:\n%s\nwant\n%s", i, seed, got, want)
 				}
-				for q, n := range prov.asked {
-					if n > 1 {
+				for q, n := range prov.asked { // an explanation may ask again
+					if n > 1 && want[0] == '{' {
 						t.Errorf("instance %d: %s was asked for %d times", i, q, n)
 					}
 				}
