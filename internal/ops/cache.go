@@ -90,7 +90,7 @@ func (w *World) CacheClean(ctx context.Context) (Amount, error) {
 // cacheDirs are the directories below cache/ that are opkg's and can be removed: the OpenPackage client has others there, and of
 // locks/ nothing may go, since a lock file that were removed while it is held would lock nothing any more.
 func (w *World) cacheDirs() []string {
-	return []string{filepath.Join(w.CacheDir(), "indexes"), filepath.Join(w.CacheDir(), "mirrors")}
+	return []string{filepath.Join(w.CacheDir(), "indexes"), w.MirrorDir()}
 }
 
 // cleanBelow removes files and empty directories, lock files apart.

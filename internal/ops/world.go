@@ -30,8 +30,8 @@ func (w *World) StoreDir() string { return filepath.Join(w.OPKGHome, "store", "v
 // CacheDir is safe to delete at any time.
 func (w *World) CacheDir() string { return filepath.Join(w.OPKGHome, "cache") }
 
-// MirrorDir holds the mirrors of git repositories.
-func (w *World) MirrorDir() string { return filepath.Join(w.CacheDir(), "git") }
+// MirrorDir holds the mirrors of git repositories. (cache/git is the OpenPackage client's.)
+func (w *World) MirrorDir() string { return filepath.Join(w.CacheDir(), "mirrors") }
 
 // ConfigFile is the user's own config.yml.
 func (w *World) ConfigFile() string { return filepath.Join(w.OPKGHome, "config.yml") }

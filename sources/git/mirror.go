@@ -28,7 +28,7 @@ import (
 
 // Options of New.
 type Options struct {
-	Dir        string            // of the mirrors: OPKG_HOME/cache/git; safe to delete at any time
+	Dir        string            // of the mirrors: OPKG_HOME/cache/mirrors; safe to delete at any time
 	Environ    []string          // NAME=value: what the system's git sees, as far as it concerns it
 	Registries []config.Registry // those that are configured: they may say how their repositories are reached
 	Auth       *auth.Store       // nil: git's own credentials alone
