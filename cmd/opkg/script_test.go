@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 			"samefile":  cmdSameFile,
 			"status":    cmdStatus,
 			"sed":       cmdSed,
+			"age":       cmdAge,
 			"snapshot":  cmdSnapshot,
 			"requests":  cmdRequests,
 			"badserver": cmdBadServer,
@@ -434,6 +435,19 @@ func cmdSed(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s has no %q:\n%s", args[0], args[1], data)
 	}
 	ts.Check(os.WriteFile(path, []byte(strings.ReplaceAll(string(data), args[1], args[2])), 0o644))
+}
+
+// cmdAge: age PATH... makes all files below look an hour old.
+func cmdAge(ts *testscript.TestScript, neg bool, args []string) {
+	then := time.Now().Add(-time.Hour)
+	for _, arg := range args {
+		ts.Check(filepath.Walk(ts.MkAbs(arg), func(path string, fi os.FileInfo, err error) error {
+			if err != nil || fi.IsDir() {
+				return err
+			}
+			return os.Chtimes(path, then, then)
+		}))
+	}
 }
 
 // cmdSnapshot: snapshot take NAME DIR... remembers every file below the directories; snapshot same NAME asserts that

@@ -23,13 +23,16 @@ type IndexResult struct {
 	Dir      string
 	Packages int
 	Versions int
-	Read     int      // archives that were read; all others had not changed
-	Written  []string // index files whose bytes changed, relative to Dir
+	Read     int         // archives that were read; all others had not changed
+	Written  []string    // index files whose bytes changed, relative to Dir
+	Site     *SiteResult // nil: the registry has no site
 }
 
 // IndexOptions of IndexRegistryWith.
 type IndexOptions struct {
-	Full bool // read every archive, also those that look unchanged
+	Full  bool   // read every archive, also those that look unchanged
+	Site  bool   // write a site too; a registry that has one keeps it current anyway
+	Title string // of the site; "" is that of the last time
 }
 
 // IndexRegistry is IndexRegistryWith without options.
@@ -99,7 +102,10 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 	if w.Now != nil {
 		d.writeState(state, ixr.known, w.Now())
 	}
-	return res, nil
+	if opt.Site || opt.Title != "" || HasSite(dir) {
+		res.Site, err = w.WriteSite(ctx, dir, opt.Title)
+	}
+	return res, err
 }
 
 // hasArchives reports whether something in a directory looks like an archive.
@@ -268,11 +274,11 @@ func (d *regDir) describeArchive(ctx context.Context, name ident.Name, at archiv
 	if m, err := manifest.ParsePackage(label, packed.Manifest()); err == nil {
 		description = registry.CleanDescription(m.Description)
 	}
-	return releaseOf(a, fi.ModTime()), description, nil
+	return describedRelease(a, fi.ModTime()), description, nil
 }
 
-// releaseOf is what an index says of an archive.
-func releaseOf(a *cas.Artifact, published time.Time) registry.Release {
+// describedRelease is what an index says of an archive.
+func describedRelease(a *cas.Artifact, published time.Time) registry.Release {
 	return registry.Release{Version: a.Version, Artifact: a.Version.String() + ".tgz", Size: a.Size, SHA256: a.SHA256, Tree: a.Tree,
 		Dependencies: a.Dependencies, Published: published.UTC().Format("2006-01-02T15:04:05Z")}
 }

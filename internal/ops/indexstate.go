@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"time"
@@ -20,6 +21,8 @@ const maxState = 1 << 30
 type indexState struct {
 	Format   int                          `json:"format"`
 	Packages map[ident.Name]*packageState `json:"packages"`
+
+	text []byte // as it was read
 }
 
 // packageState is what was found of one package.
@@ -69,6 +72,7 @@ func (d *regDir) readState() *indexState {
 		return &indexState{}
 	}
 	maps.DeleteFunc(state.Packages, func(_ ident.Name, p *packageState) bool { return p == nil })
+	state.text = data
 	return state
 }
 
@@ -94,7 +98,7 @@ func (d *regDir) writeState(state, was *indexState, now time.Time) {
 		return
 	}
 	state.Format = stateFormat
-	if data, err := json.Marshal(state); err == nil {
+	if data, err := json.Marshal(state); err == nil && !bytes.Equal(data, was.text) {
 		_ = d.replace(stateName, data)
 	}
 }
