@@ -10,34 +10,48 @@ import (
 )
 
 func registryInitCmd(a *app) *cobra.Command {
+	var asGit bool
 	cmd := &cobra.Command{
 		Use:   "init DIR",
 		Short: "make an empty registry",
-		Long: `Init makes DIR an empty registry of static files: publish to it, and let any web server serve it, or share the directory. A
-registry that is there already stays as it is.`,
+		Long: `Init makes DIR an empty registry of static files: publish to it, and let any web server serve it, or share the directory.
+
+With --git it makes a git registry: a bare repository in DIR, or, where DIR is git:URL or git:URL#BRANCH, a first commit on that branch of a
+repository that is there. A registry that is there already stays as it is.`,
 		Args: args(1, 1, "one directory"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			w, err := a.world()
 			if err != nil {
 				return err
 			}
-			dir := within(w, given[0])
-			made, err := w.InitRegistry(dir)
-			if err != nil {
-				return err
+			var where string
+			var made bool
+			if asGit {
+				reg, first, err := w.InitGitRegistry(cmd.Context(), given[0])
+				if err != nil {
+					return err
+				}
+				where, made = string(reg.Source), first
+			} else {
+				dir := within(w, given[0])
+				if made, err = w.InitRegistry(dir); err != nil {
+					return err
+				}
+				where = a.near(dir)
 			}
 			if a.json {
-				a.printJSON(map[string]any{"registry": dir, "made": made})
+				a.printJSON(map[string]any{"registry": where, "made": made})
 				return nil
 			}
 			if made {
-				a.note("made a registry in %s", a.near(dir))
+				a.note("made a registry in %s", where)
 			} else {
-				a.note("%s is a registry already", a.near(dir))
+				a.note("%s is a registry already", where)
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&asGit, "git", false, "make a git registry")
 	return cmd
 }
 
