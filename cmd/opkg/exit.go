@@ -35,7 +35,7 @@ var exitRules = []exitRule{
 	{130, "interrupted", "interrupted", is(errInterrupted)},
 	{2, "usage", "wrong use, or a malformed file of yours (manifest, config, lock)", anyOf(
 		as[*usageError], as[*ops.SpecError], as[*ops.GitSpecError], as[*ops.NoWorkspaceError], as[*ops.ExistsError], as[*ops.AliasError], as[*ops.NotRequiredError],
-		as[*ops.LocalError], as[*ops.FileError], as[*ops.PackageError], as[*git.PushError], as[*ops.NotRegistryError], as[*ops.NotOursError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
+		as[*ops.LocalError], as[*ops.FileError], as[*ops.PackageError], as[*ops.ServeError], as[*git.PushError], as[*ops.NotRegistryError], as[*ops.NotOursError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
 	{3, "stale", "the lock is missing, stale or not closed", anyOf(as[*lock.StaleError], as[*lock.NotClosedError], as[*ops.NoLockError])},
 	{4, "no-solution", "no set of versions satisfies all requirements", anyOf(as[*solver.NoSolutionError], as[*ops.ClashError])},
 	{5, "integrity", "something is not what was promised: checksum, tree, unsafe archive, malformed registry data, source not allowed", anyOf(

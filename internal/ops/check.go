@@ -15,6 +15,7 @@ import (
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/auth"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/registry"
 	"github.com/openpackage/opkg/sources"
@@ -198,7 +199,8 @@ func oneLine(err error) string {
 // stops reports whether an error is about the way to the registry, not about the registry.
 func stops(ctx context.Context, err error) bool {
 	var unavailable *sources.UnavailableError
-	return ctx.Err() != nil || errors.As(err, &unavailable)
+	var refused *auth.Error
+	return ctx.Err() != nil || errors.As(err, &unavailable) || errors.As(err, &refused)
 }
 
 // checkAll looks at each package, some at once.
