@@ -23,7 +23,7 @@ var floors = []struct {
 	{[]string{"ident", "internal/origin", "internal/nearest"}, true, "words: pure values that everything speaks"},
 	{[]string{"internal/event", "internal/strictyaml", "internal/atomicfile"}, false, "small tools that know nothing of packages"},
 	{[]string{"manifest", "config", "lock", "registry", "solver"}, false, "formats and the solver are pure: they are tested and fuzzed without a disk"},
-	{[]string{"internal/site"}, false, "pages are made of formats alone"},
+	{[]string{"internal/site", "internal/serve"}, false, "pages are made of formats alone; the server knows files alone"},
 	{[]string{"internal/archive", "internal/auth", "internal/transport"}, true, "the only unpacker, the only holder of secrets, the only user of the network"},
 	{[]string{"cas", "sources"}, false, "what is kept, and where it comes from, know nothing of each other"},
 	{[]string{"sources/sourcetest", "internal/badserver", "internal/gitserver"}, false, "what tests of sources share; no other room imports them"},
@@ -53,7 +53,7 @@ var confined = []struct {
 	{"github.com/chromedp", nil, "a browser is for tests"},
 	{"golang.org/x/crypto", []string{"sources/git"}, "ssh, where go-git speaks it"},
 	{"golang.org/x/term", []string{"cmd/opkg"}, "only the command line knows terminals"},
-	{"net/http", []string{"internal/transport", "internal/auth", "sources/http", "sources/git", "internal/badserver", "internal/gitserver"}, "one client, with one set of rules; go-git has its own"},
+	{"net/http", []string{"internal/transport", "internal/auth", "sources/http", "sources/git", "internal/serve", "internal/badserver", "internal/gitserver"}, "one client, with one set of rules; go-git has its own; one server"},
 	{"os/exec", []string{"sources/git", "internal/gitserver"}, "opkg runs no program but git"},
 }
 

@@ -96,3 +96,13 @@ func (l look) block(pairs []pair, eol string, indent int) string {
 func Init(name ident.Name) []byte {
 	return []byte("name: " + scalar(string(name), strictyaml.Plain) + "\ndependencies: []\ndev-dependencies: []\n")
 }
+
+// NewPackage is the openpackage.yml of a new package, for somebody to fill in.
+func NewPackage(name ident.Name) []byte {
+	return []byte("name: " + scalar(string(name), strictyaml.Plain) + `
+version: 0.1.0
+description: What the package is for, in one line
+keywords: []
+dependencies: []
+`)
+}

@@ -60,6 +60,7 @@ func (w *jsonWriter) release(r *Release) {
 		w.str("yanked", r.YankReason)
 	}
 	w.text("description", r.Description)
+	w.text("canonical", r.Canonical)
 	w.close()
 }
 

@@ -14,7 +14,7 @@ import (
 // The keys that count; others are ignored, so that registries can grow.
 var (
 	indexKeys   = []string{"name", "description", "versions"}
-	releaseKeys = []string{"tarball", "sha256", "size", "tree", "dependencies", "published", "yanked", "description"}
+	releaseKeys = []string{"tarball", "sha256", "size", "tree", "dependencies", "published", "yanked", "description", "canonical"}
 )
 
 // ParseIndex reads an index.json strictly; want is the name that was asked for. The error is an *Error.
@@ -194,6 +194,10 @@ func (p *indexParser) releaseKey(r *Release, key string) (err error) {
 	switch key {
 	case "tarball":
 		r.Artifact, err = s, checkReference(s)
+	case "canonical":
+		if r.Canonical, err = s, checkReference(s); err == nil && !strings.HasPrefix(s, "https://") && !strings.HasPrefix(s, "http://") {
+			err = fmt.Errorf("%s is not an absolute URL", quote(s))
+		}
 	case "sha256":
 		r.SHA256, err = ident.ParseSHA256(s)
 	case "tree":

@@ -30,6 +30,7 @@ type Release struct {
 	YankReason   string // "" = not said
 	Description  string
 	Commit       ident.Commit // git sources only
+	Canonical    string       // in a mirror: the tarball as the registry that it is a copy of has it, a URL on another origin; or ""
 }
 
 // Index is one packages/<name>/index.json.

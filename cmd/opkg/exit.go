@@ -35,12 +35,12 @@ var exitRules = []exitRule{
 	{130, "interrupted", "interrupted", is(errInterrupted)},
 	{2, "usage", "wrong use, or a malformed file of yours (manifest, config, lock)", anyOf(
 		as[*usageError], as[*ops.SpecError], as[*ops.GitSpecError], as[*ops.NoWorkspaceError], as[*ops.ExistsError], as[*ops.AliasError], as[*ops.NotRequiredError],
-		as[*ops.LocalError], as[*ops.FileError], as[*ops.NotRegistryError], as[*ops.NotOursError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
+		as[*ops.LocalError], as[*ops.FileError], as[*ops.PackageError], as[*ops.ServeError], as[*git.PushError], as[*ops.NotRegistryError], as[*ops.NotOursError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
 	{3, "stale", "the lock is missing, stale or not closed", anyOf(as[*lock.StaleError], as[*lock.NotClosedError], as[*ops.NoLockError])},
 	{4, "no-solution", "no set of versions satisfies all requirements", anyOf(as[*solver.NoSolutionError], as[*ops.ClashError])},
 	{5, "integrity", "something is not what was promised: checksum, tree, unsafe archive, malformed registry data, source not allowed", anyOf(
-		as[*ident.MismatchError], as[*archive.UnsafeError], as[*registry.Error], as[*sources.NotAllowedError], as[*ops.DamagedError])},
-	{6, "not-found", "not found: no registry has it, or the lock does not", anyOf(as[*sources.NotFoundError], as[*sources.NoSearchError], as[*ops.NotLockedError], as[*ops.NotInstalledError], as[*ops.NoRootError],
+		as[*ident.MismatchError], as[*archive.UnsafeError], as[*registry.Error], as[*sources.NotAllowedError], as[*ops.DamagedError], as[*ops.FaultyRegistryError], as[*ops.RepublishError], as[*ops.OrphanError], as[*ops.LostArchivesError])},
+	{6, "not-found", "not found: no registry has it, or the lock does not", anyOf(as[*sources.NotFoundError], as[*sources.NoSearchError], as[*ops.NotLockedError], as[*ops.NotInstalledError], as[*ops.UnpublishedError], as[*ops.NoRootError],
 		as[*ops.NoReleaseError], as[*git.RefNotFoundError], as[*ops.NoTagsError])},
 	{7, "unreachable", "a registry cannot be reached, or TLS failed", anyOf(as[*sources.UnavailableError], as[*ops.OfflineError])},
 	{8, "unauthorized", "a registry refuses the credentials, or wants some", as[*auth.Error]},

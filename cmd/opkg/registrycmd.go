@@ -1,9 +1,9 @@
 package main
 
 import (
-	"path/filepath"
-
 	"github.com/spf13/cobra"
+
+	"github.com/openpackage/opkg/internal/ops"
 )
 
 func registryCmd(a *app) *cobra.Command {
@@ -17,18 +17,18 @@ func registryCmd(a *app) *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(registryIndexCmd(a))
+	cmd.AddCommand(registryInitCmd(a), registryIndexCmd(a), registryCheckCmd(a))
 	return cmd
 }
 
 func registryIndexCmd(a *app) *cobra.Command {
-	var site siteFlags
+	var opt ops.IndexOptions
 	cmd := &cobra.Command{
 		Use:   "index DIR",
 		Short: "write the indexes of a registry from its archives",
 		Long: `Index reads every packages/NAME/VERSION.tgz below DIR and writes packages/NAME/index.json: sha256, size, tree
-and the dependencies out of each archive. The same archives give the same bytes. A version that is indexed already never
-changes its digest.
+and the dependencies out of each archive, and the time of its file as the time when it was published. A version that is indexed already never
+changes its digest. What was read before and looks unchanged (size and time) is not read again; --full reads all.
 
 With --site it writes a site for people too, index.html and site/ in DIR, and search.json for opkg search. Once a registry has
 a site, every index keeps it current.`,
@@ -38,32 +38,26 @@ a site, every index keeps it current.`,
 			if err != nil {
 				return err
 			}
-			dir := given[0]
-			if !filepath.IsAbs(dir) {
-				dir = filepath.Join(w.Dir, dir)
-			}
-			res, err := w.IndexRegistry(cmd.Context(), dir)
-			if err != nil {
-				return err
-			}
-			made, err := a.writeSite(cmd.Context(), w, dir, site)
+			res, err := w.IndexRegistryWith(cmd.Context(), within(w, given[0]), opt)
 			if err != nil {
 				return err
 			}
 			if a.json {
-				out := map[string]any{"packages": res.Packages, "versions": res.Versions, "written": append([]string{}, res.Written...)}
-				if made != nil {
-					out["site"] = siteJSON(made)
+				out := map[string]any{"packages": res.Packages, "versions": res.Versions, "read": res.Read, "written": append([]string{}, res.Written...)}
+				if res.Site != nil {
+					out["site"] = siteJSON(res.Site)
 				}
 				a.printJSON(out)
 				return nil
 			}
-			a.note("%s, %s: %s written", count(res.Packages, "package"), count(res.Versions, "version"), count(len(res.Written), "index file"))
-			a.noteSite(made)
+			a.note("%s, %s: %s read, %s written", count(res.Packages, "package"), count(res.Versions, "version"), count(res.Read, "archive"), count(len(res.Written), "index file"))
+			a.noteSite(res.Site)
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&site.write, "site", false, "write a site for people too, and search data")
-	cmd.Flags().StringVar(&site.title, "title", "", "what the site calls itself; kept until another is given")
+	f := cmd.Flags()
+	f.BoolVar(&opt.Full, "full", false, "read every archive, also those that look unchanged")
+	f.BoolVar(&opt.Site, "site", false, "write a site for people too, and search data")
+	f.StringVar(&opt.Title, "title", "", "what the site calls itself; kept until another is given")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -51,6 +52,8 @@ func TestScripts(t *testing.T) {
 			"samefile":  cmdSameFile,
 			"status":    cmdStatus,
 			"sed":       cmdSed,
+			"age":       cmdAge,
+			"serve":     cmdServe,
 			"snapshot":  cmdSnapshot,
 			"requests":  cmdRequests,
 			"badserver": cmdBadServer,
@@ -79,6 +82,7 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("INSTALLED", filepath.Join(home, ".openpackage", "registry"))
 	env.Setenv("STORE", filepath.Join(home, ".openpackage", "store", "v1"))
 	env.Values[serversKey{}] = map[string]*server{}
+	env.Values[servedKey{}] = &served{}
 	return nil
 }
 
@@ -434,6 +438,68 @@ func cmdSed(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s has no %q:\n%s", args[0], args[1], data)
 	}
 	ts.Check(os.WriteFile(path, []byte(strings.ReplaceAll(string(data), args[1], args[2])), 0o644))
+}
+
+// served is an opkg serve under way.
+type served struct {
+	cmd    *exec.Cmd
+	stderr *bytes.Buffer
+}
+
+type servedKey struct{}
+
+// cmdServe: serve start DIR [FLAGS...] | serve stop. Start sets $SERVED to the server's URL, and $SERVED_TOKEN to the name of the variable that
+// holds a token for it; stop interrupts it, and fails unless it ends with status 0.
+func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
+	box := ts.Value(servedKey{}).(*served)
+	switch {
+	case !neg && len(args) >= 2 && args[0] == "start":
+		exe, err := os.Executable()
+		ts.Check(err)
+		cmd := exec.Command(exe, append([]string{"serve", args[1], "--addr", "127.0.0.1:0"}, args[2:]...)...)
+		cmd.Args[0] = "opkg"
+		cmd.Dir = ts.MkAbs(".")
+		for _, name := range []string{"HOME", "PATH", "OPKG_HOME", "TOKEN"} {
+			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+		}
+		stdout, err := cmd.StdoutPipe()
+		ts.Check(err)
+		*box = served{cmd, &bytes.Buffer{}}
+		cmd.Stderr = box.stderr
+		ts.Check(cmd.Start())
+		ts.Defer(func() { _ = cmd.Process.Kill() })
+		url, err := bufio.NewReader(stdout).ReadString('\n')
+		if err != nil {
+			ts.Fatalf("%v\n%s", err, box.stderr)
+		}
+		url = strings.TrimSpace(url)
+		ts.Setenv("SERVED", url)
+		port := url[strings.LastIndexByte(url, ':')+1:]
+		ts.Setenv("SERVED_TOKEN", "OPKG_TOKEN_127_0_0_1_P"+strings.TrimSuffix(port, "/"))
+	case !neg && len(args) == 1 && args[0] == "stop":
+		ts.Check(box.cmd.Process.Signal(os.Interrupt))
+		if err := box.cmd.Wait(); err != nil {
+			ts.Fatalf("%v\n%s", err, box.stderr)
+		}
+		if strings.Contains(box.stderr.String(), "s3cret") {
+			ts.Fatalf("a secret is shown:\n%s", box.stderr)
+		}
+	default:
+		ts.Fatalf("usage: serve start DIR [FLAGS...] | serve stop")
+	}
+}
+
+// cmdAge: age PATH... makes all files below look an hour old.
+func cmdAge(ts *testscript.TestScript, neg bool, args []string) {
+	then := time.Now().Add(-time.Hour)
+	for _, arg := range args {
+		ts.Check(filepath.Walk(ts.MkAbs(arg), func(path string, fi os.FileInfo, err error) error {
+			if err != nil || fi.IsDir() {
+				return err
+			}
+			return os.Chtimes(path, then, then)
+		}))
+	}
 }
 
 // cmdSnapshot: snapshot take NAME DIR... remembers every file below the directories; snapshot same NAME asserts that

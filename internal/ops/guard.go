@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,30 +29,43 @@ func (w *World) guard(ctx context.Context, root string) (release func(), err err
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return func() {}, nil
 	}
-	held := make(chan func())
+	release, err = w.hold(ctx, path, "another opkg is at work in "+root)
+	if busy := (*cas.BusyError)(nil); err != nil && !errors.As(err, &busy) {
+		return func() {}, nil
+	}
+	return release, err
+}
+
+// hold takes the lock file at path, and tells the observer what it waits for. A killed holder blocks nobody. The error is
+// a *cas.BusyError, or says why there can be no lock.
+func (w *World) hold(ctx context.Context, path, waiting string) (release func(), err error) {
+	type taken struct {
+		unlock func()
+		err    error
+	}
+	held := make(chan taken)
 	gaveUp := make(chan struct{})
 	go func() { // the kernel's wait cannot be given up: what comes too late is released at once
 		unlock, err := lockedfile.MutexAt(path).Lock()
-		if err != nil {
-			unlock = func() {}
-		}
 		select {
 		case <-gaveUp:
-			unlock()
-		case held <- unlock:
+			if err == nil {
+				unlock()
+			}
+		case held <- taken{unlock, err}:
 		}
 	}()
 	for _, wait := range []time.Duration{guardPatience, cas.DefaultLockWait} {
 		select {
-		case unlock := <-held:
-			return unlock, nil
+		case t := <-held:
+			return t.unlock, t.err
 		case <-ctx.Done():
 			close(gaveUp)
 			return nil, &cas.BusyError{Path: path, Err: ctx.Err()}
 		case <-time.After(wait):
 		}
 		if wait == guardPatience {
-			w.Observer.Emit(event.Event{Kind: event.Waiting, Text: "another opkg is at work in " + root})
+			w.Observer.Emit(event.Event{Kind: event.Waiting, Text: waiting})
 		}
 	}
 	close(gaveUp)

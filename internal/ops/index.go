@@ -2,21 +2,19 @@ package ops
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
+	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
-	"github.com/openpackage/opkg/internal/atomicfile"
+	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/registry"
 )
 
@@ -25,208 +23,279 @@ type IndexResult struct {
 	Dir      string
 	Packages int
 	Versions int
-	Written  []string // index files whose bytes changed, relative to Dir
+	Read     int         // archives that were read; all others had not changed
+	Written  []string    // index files whose bytes changed, relative to Dir
+	Site     *SiteResult // nil: the registry has no site
 }
 
-// IndexRegistry (re)generates packages/<name>/index.json for every archive under dir: name, version and dependencies are
-// read out of each archive; size, sha256 and tree are computed. What an existing index says of a version and an
-// archive cannot tell (yanked, published, description) is kept. The digest of a version that is indexed
-// already never changes: that is an *ident.MismatchError, and nothing is written.
+// IndexOptions of IndexRegistryWith.
+type IndexOptions struct {
+	Full  bool   // read every archive, also those that look unchanged
+	Site  bool   // write a site too; a registry that has one keeps it current anyway
+	Title string // of the site; "" is that of the last time
+}
+
+// IndexRegistry is IndexRegistryWith without options.
 func (w *World) IndexRegistry(ctx context.Context, dir string) (*IndexResult, error) {
-	names, err := packageDirs(dir)
+	return w.IndexRegistryWith(ctx, dir, IndexOptions{})
+}
+
+// IndexRegistryWith (re)generates packages/<name>/index.json for every archive under dir: name, version and dependencies are
+// read out of each archive; size, sha256 and tree are computed; published is the time of the file. What an existing index says of a
+// version and an archive cannot tell (yanked, published, description) is kept, and so is a version whose archive stands elsewhere. The digest
+// of a version that is indexed already never changes: that is an *ident.MismatchError, and nothing is written.
+//
+// An archive is read once: as long as its size and time are those of the last run, and its index says what was found then, it is taken to
+// be what it was. The memory for that is in maintenanceDir; losing it costs a full read.
+func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOptions) (*IndexResult, error) {
+	d, err := openRegDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	res := &IndexResult{Dir: dir, Packages: len(names)}
-	type job struct{ old, fresh []byte }
-	jobs := make([]job, len(names))
-	counts := make([]int, len(names))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, name := range names {
-		g.Go(func() error {
-			ix, old, err := indexOne(gctx, dir, name)
-			if err != nil || old == nil && len(ix.Releases) == 0 {
-				return err // an empty directory is no package: an index would claim its name
-			}
-			jobs[i], counts[i] = job{old: old, fresh: ix.Format()}, len(ix.Releases)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
+	defer d.close()
+	release, err := d.lock(ctx, w)
+	if err != nil {
 		return nil, err
 	}
+	defer release()
+	names, strays, err := d.names()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range strays {
+		if _, err := ident.ParseName(strings.TrimPrefix(s, "packages/")); err != nil && d.hasArchives(s) {
+			return nil, fmt.Errorf("%s: %w", d.file(s), err)
+		}
+	}
+	ixr := &indexer{dir: d, known: d.readState(), opt: opt}
+	jobs := make([]indexed, len(names))
+	err = inParallel(ctx, len(names), func(i int) (err error) {
+		jobs[i], err = ixr.index(ctx, names[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := &IndexResult{Dir: dir}
+	state := &indexState{Packages: make(map[ident.Name]*packageState, len(names))}
 	for i, name := range names {
-		res.Versions += counts[i]
-		if bytes.Equal(jobs[i].old, jobs[i].fresh) {
+		job := &jobs[i]
+		if job.state == nil {
+			continue
+		}
+		res.Packages++
+		res.Versions += job.versions
+		res.Read += job.read
+		state.Packages[name] = job.state
+		if job.fresh == nil {
 			continue
 		}
 		rel := registry.IndexPath(name)
-		if err := atomicfile.Write(filepath.Join(dir, filepath.FromSlash(rel)), jobs[i].fresh, 0o644); err != nil {
-			return nil, fmt.Errorf("write %s: %w", rel, err)
+		if !bytes.Equal(job.old, job.fresh) {
+			if err := d.replace(rel, job.fresh); err != nil {
+				return nil, err
+			}
+			res.Written = append(res.Written, rel)
 		}
-		res.Written = append(res.Written, rel)
+		job.state.Index = d.stampOf(rel)
 	}
-	return res, nil
+	if w.Now != nil {
+		d.writeState(state, ixr.known, w.Now())
+	}
+	if opt.Site || opt.Title != "" || HasSite(dir) {
+		res.Site, err = w.WriteSite(ctx, dir, opt.Title)
+	}
+	return res, err
 }
 
-// packageDirs are the names of all packages under dir/packages, sorted.
-func packageDirs(dir string) ([]ident.Name, error) {
-	top := filepath.Join(dir, "packages")
-	entries, err := os.ReadDir(top)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &NotRegistryError{Dir: dir}
-	}
+// hasArchives reports whether something in a directory looks like an archive.
+func (d *regDir) hasArchives(rel string) bool {
+	entries, _ := fs.ReadDir(d.root.FS(), rel)
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), ".tgz") })
+}
+
+// indexer is one run of IndexRegistry.
+type indexer struct {
+	dir   *regDir
+	known *indexState
+	opt   IndexOptions
+}
+
+// indexed is what became of one package.
+type indexed struct {
+	state      *packageState // nil: there is no package
+	versions   int
+	read       int
+	old, fresh []byte // of index.json; fresh is nil where nothing changed since the last run
+}
+
+// index describes all archives of one package.
+func (x *indexer) index(ctx context.Context, name ident.Name) (indexed, error) {
+	d, rel := x.dir, registry.IndexPath(name)
+	here, err := d.archivesOf(name)
 	if err != nil {
-		return nil, err
+		return indexed{}, err
 	}
-	var names []ident.Name
-	add := func(s string) error {
-		name, err := ident.ParseName(s)
-		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(top, filepath.FromSlash(s)), err)
-		}
-		names = append(names, name)
-		return nil
+	was := x.known.Packages[name]
+	if was != nil && !x.opt.Full && was.sameAs(here, d.stampOf(rel)) {
+		return indexed{state: was, versions: was.Versions}, nil
 	}
-	for _, e := range entries {
-		switch {
-		case !e.IsDir() || strings.HasPrefix(e.Name(), "."):
-			continue
-		case strings.HasPrefix(e.Name(), "@"):
-			inner, err := os.ReadDir(filepath.Join(top, e.Name()))
-			if err != nil {
-				return nil, err
-			}
-			for _, in := range inner {
-				if in.IsDir() && !strings.HasPrefix(in.Name(), ".") {
-					if err := add(e.Name() + "/" + in.Name()); err != nil {
-						return nil, err
-					}
-				}
-			}
-		default:
-			if err := add(e.Name()); err != nil {
-				return nil, err
-			}
-		}
+	old, text, err := d.index(name)
+	if err != nil {
+		return indexed{}, err
 	}
-	slices.Sort(names)
-	return names, nil
-}
-
-// indexOne reads all archives of one package and returns its index and the bytes of the one that stood there.
-func indexOne(ctx context.Context, dir string, name ident.Name) (*registry.Index, []byte, error) {
-	file := filepath.Join(dir, filepath.FromSlash(registry.IndexPath(name)))
 	ix := &registry.Index{Name: name}
 	known := map[ident.Version]registry.Release{}
-	old, err := readUserFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, nil, err
-	default:
-		was, err := registry.ParseIndex(file, name, old)
-		if err != nil {
-			return nil, nil, err
-		}
-		ix.Description = was.Description
-		for _, r := range was.Releases {
+	if old != nil {
+		ix.Description = old.Description
+		for _, r := range old.Releases {
 			known[r.Version] = r
 		}
 	}
-	entries, err := os.ReadDir(filepath.Dir(file))
-	if err != nil {
-		return nil, nil, err
+	out := indexed{state: &packageState{Archives: map[string]stamp{}}, old: text}
+	described := map[ident.Version]string{}
+	for _, a := range here {
+		if i := slices.IndexFunc(ix.Releases, func(r registry.Release) bool { return r.Version.Compare(a.version) == 0 }); i >= 0 {
+			return indexed{}, fmt.Errorf("%s: versions %s and %s differ in build metadata alone, which does not distinguish two versions of a registry", d.file(a.rel), ix.Releases[i].Version, a.version)
+		}
+		listed, isListed := known[a.version]
+		delete(known, a.version)
+		base := path.Base(a.rel)
+		if isListed && was != nil && !x.opt.Full && was.Archives[base].is(a.stamp) && was.Archives[base].SHA256 == listed.SHA256.String() && listed.Size == a.stamp.Size && !listed.Tree.IsZero() {
+			out.state.Archives[base] = was.Archives[base]
+			ix.Releases = append(ix.Releases, listed)
+			continue
+		}
+		r, description, err := d.describeArchive(ctx, name, a)
+		if err != nil {
+			return indexed{}, err
+		}
+		out.read++
+		described[a.version] = description
+		if isListed {
+			if listed.SHA256 != r.SHA256 {
+				return indexed{}, &ident.MismatchError{Name: name, Version: a.version, Source: d.file(a.rel), What: "sha256",
+					Want: listed.SHA256.String() + " (index.json: a published version never changes)", Got: r.SHA256.String()}
+			}
+			r.Published, r.Yanked, r.YankReason, r.Description, r.Canonical = listed.Published, listed.Yanked, listed.YankReason, listed.Description, listed.Canonical
+		}
+		ix.Releases = append(ix.Releases, r)
+		s := a.stamp
+		s.SHA256 = r.SHA256.String()
+		out.state.Archives[base] = s
 	}
+	var lost []ident.Version
+	for v, r := range known {
+		if strings.Contains(r.Artifact, "://") {
+			ix.Releases = append(ix.Releases, r)
+		} else {
+			lost = append(lost, v)
+		}
+	}
+	if len(lost) > 0 {
+		slices.SortFunc(lost, ident.Version.Compare)
+		return indexed{}, &LostArchivesError{Name: name, Index: d.file(rel), Versions: lost}
+	}
+	if old == nil && len(ix.Releases) == 0 {
+		return indexed{}, nil // an empty directory is no package: an index would claim its name
+	}
+	slices.SortFunc(ix.Releases, func(a, b registry.Release) int { return a.Version.Compare(b.Version) })
+	if i := registry.Newest(ix.Releases); i >= 0 {
+		ix.Description = cmp.Or(described[ix.Releases[i].Version], ix.Description)
+	}
+	out.versions, out.fresh = len(ix.Releases), ix.Format()
+	out.state.Versions = out.versions
+	return out, nil
+}
+
+// archiveFile is one archive of a package, not read yet.
+type archiveFile struct {
+	version ident.Version
+	rel     string
+	stamp   stamp // without a digest
+}
+
+// archivesOf lists the archives of a package.
+func (d *regDir) archivesOf(name ident.Name) ([]archiveFile, error) {
+	dir := path.Dir(registry.IndexPath(name))
+	entries, err := fs.ReadDir(d.root.FS(), dir)
+	if err != nil {
+		return nil, d.within(err)
+	}
+	var out []archiveFile
 	for _, e := range entries {
 		stem, ok := strings.CutSuffix(e.Name(), ".tgz")
 		if !ok || strings.HasPrefix(stem, ".") {
 			continue
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
-		}
-		path := filepath.Join(filepath.Dir(file), e.Name())
+		rel := dir + "/" + e.Name()
 		v, err := ident.ParseVersion(stem)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: the file name must be VERSION.tgz: %w", path, err)
+			return nil, fmt.Errorf("%s: the file name must be VERSION.tgz: %w", d.file(rel), err)
 		}
-		for _, r := range ix.Releases {
-			if r.Version.Compare(v) == 0 {
-				return nil, nil, fmt.Errorf("%s: versions %s and %s differ in build metadata alone, which does not distinguish two versions of a registry", path, r.Version, v)
-			}
+		if v.String() != stem {
+			return nil, fmt.Errorf("%s: the file name must be %s.tgz", d.file(rel), v)
 		}
-		r, err := describeArchive(ctx, path, name, v)
-		if err != nil {
-			return nil, nil, err
-		}
-		if was, ok := known[v]; ok {
-			if was.SHA256 != r.SHA256 {
-				return nil, nil, &ident.MismatchError{Name: name, Version: v, Source: path, What: "sha256",
-					Want: was.SHA256.String() + " (index.json: a published version never changes)", Got: r.SHA256.String()}
-			}
-			r.Published, r.Yanked, r.YankReason = was.Published, was.Yanked, was.YankReason
-			if r.Description == "" {
-				r.Description = was.Description
-			}
-			delete(known, v)
-		}
-		ix.Releases = append(ix.Releases, r)
+		out = append(out, archiveFile{version: v, rel: rel, stamp: d.stampOf(rel)})
 	}
-	if len(known) > 0 {
-		gone := make([]string, 0, len(known))
-		for v := range known {
-			gone = append(gone, v.String())
-		}
-		slices.Sort(gone)
-		return nil, nil, &LostArchivesError{Name: name, Index: file, Versions: gone}
-	}
-	slices.SortFunc(ix.Releases, func(a, b registry.Release) int { return a.Version.Compare(b.Version) })
-	return ix, old, nil
+	return out, nil
 }
 
-// describeArchive reads one archive whole.
-func describeArchive(ctx context.Context, path string, name ident.Name, v ident.Version) (registry.Release, error) {
-	f, err := os.Open(path)
+// describeArchive reads one archive whole. The description is that of its manifest.
+func (d *regDir) describeArchive(ctx context.Context, name ident.Name, at archiveFile) (r registry.Release, description string, err error) {
+	label := d.file(at.rel)
+	f, err := d.root.Open(at.rel)
 	if err != nil {
-		return registry.Release{}, err
+		return r, "", d.within(err)
 	}
 	defer f.Close()
-	a, err := cas.Inspect(ctx, path, f)
+	fi, err := f.Stat()
 	if err != nil {
-		return registry.Release{}, err
+		return r, "", err
+	}
+	if !fi.Mode().IsRegular() {
+		return r, "", &FileError{label, "it is not a regular file"}
+	}
+	a, err := cas.Inspect(ctx, label, f)
+	if err != nil {
+		return r, "", err
 	}
 	if a.Name != name {
-		return registry.Release{}, &ident.MismatchError{Name: name, Version: v, Source: path, What: "name in openpackage.yml", Want: string(name), Got: string(a.Name)}
+		return r, "", &ident.MismatchError{Name: name, Version: at.version, Source: label, What: "name in openpackage.yml", Want: string(name), Got: string(a.Name)}
 	}
-	if a.Version != v {
-		return registry.Release{}, &ident.MismatchError{Name: name, Version: v, Source: path, What: "version in openpackage.yml", Want: v.String(), Got: a.Version.String()}
+	if a.Version != at.version {
+		return r, "", &ident.MismatchError{Name: name, Version: at.version, Source: label, What: "version in openpackage.yml", Want: at.version.String(), Got: a.Version.String()}
 	}
-	return registry.Release{Version: v, Artifact: v.String() + ".tgz", Size: a.Size, SHA256: a.SHA256, Tree: a.Tree, Dependencies: a.Dependencies}, nil
+	packed, err := new(archive.Unpacker).OpenFile(ctx, label, f, a.Size)
+	if err != nil {
+		return r, "", err
+	}
+	defer packed.Close()
+	if m, err := manifest.ParsePackage(label, packed.Manifest()); err == nil {
+		description = registry.CleanDescription(m.Description)
+	}
+	return describedRelease(a, fi.ModTime()), description, nil
 }
 
-// NotRegistryError says that a directory is not laid out like a registry.
-type NotRegistryError struct{ Dir string }
-
-func (e *NotRegistryError) Error() string {
-	return e.Dir + " is no registry: it has no packages directory"
-}
-
-// Hint shows the layout.
-func (e *NotRegistryError) Hint() string {
-	return "put archives at packages/NAME/VERSION.tgz below it"
+// describedRelease is what an index says of an archive.
+func describedRelease(a *cas.Artifact, published time.Time) registry.Release {
+	return registry.Release{Version: a.Version, Artifact: a.Version.String() + ".tgz", Size: a.Size, SHA256: a.SHA256, Tree: a.Tree,
+		Dependencies: a.Dependencies, Published: published.UTC().Format("2006-01-02T15:04:05Z")}
 }
 
 // LostArchivesError says that an index lists versions whose archives are gone.
 type LostArchivesError struct {
 	Name     ident.Name
 	Index    string
-	Versions []string
+	Versions []ident.Version
 }
 
 func (e *LostArchivesError) Error() string {
-	return fmt.Sprintf("%s lists %s %s, but the archives are gone", e.Index, e.Name, strings.Join(e.Versions, ", "))
+	list := make([]string, len(e.Versions))
+	for i, v := range e.Versions {
+		list[i] = v.String()
+	}
+	return fmt.Sprintf("%s lists %s %s, but the archives are gone", e.Index, e.Name, strings.Join(list, ", "))
 }
 
 // Hint says what to do.

@@ -138,6 +138,16 @@ func (r *Registry) index(ctx context.Context, at *snapshot) (*registry.GitIndex,
 }
 
 func (r *Registry) readIndex(ctx context.Context, at *snapshot) (*registry.GitIndex, error) {
+	ix, err := r.readIndexAlone(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	at.index = ix
+	return ix, r.bringManifests(ctx, at)
+}
+
+// readIndexAlone reads index.yml, and nothing ahead of need. The index is the caller's.
+func (r *Registry) readIndexAlone(ctx context.Context, at *snapshot) (*registry.GitIndex, error) {
 	file := r.place(at.commit, at.file)
 	e, _, err := r.mirror.find(ctx, at.tree, indexFile)
 	if err != nil {
@@ -147,12 +157,7 @@ func (r *Registry) readIndex(ctx context.Context, at *snapshot) (*registry.GitIn
 	if err != nil {
 		return nil, malformed(file, err)
 	}
-	ix, err := registry.ParseGitIndex(file, data[e.id])
-	if err != nil {
-		return nil, err
-	}
-	at.index = ix
-	return ix, r.bringManifests(ctx, at)
+	return registry.ParseGitIndex(file, data[e.id])
 }
 
 // maxManifests is how many openpackage.yml are fetched and read at once, ahead of need: one request for some hundred kilobytes takes less

@@ -1,0 +1,105 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/openpackage/opkg/config"
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/sources"
+)
+
+// target finds the registry that a maintainer names on the command line: an alias of the configuration, a URL as config.yml has it
+// (https:, git:, file:), or a directory. A URL that is configured has its settings.
+func (w *World) target(text string) (config.Registry, *config.Config, error) {
+	cfg, _, err := w.configHere()
+	if err != nil {
+		return config.Registry{}, nil, err
+	}
+	if reg, ok := cfg.ByAlias(text); ok {
+		return reg, cfg, nil
+	}
+	isURL := strings.Contains(text, "://") || strings.HasPrefix(text, "git:") || strings.HasPrefix(text, "file:")
+	if !isURL {
+		path := within(w.Dir, text)
+		switch fi, err := os.Stat(path); {
+		case err == nil && !fi.IsDir():
+			return config.Registry{}, nil, &NotRegistryError{Dir: w.show(path)}
+		case err == nil && isBareRepository(path):
+			text = "git:" + path
+		case err == nil, strings.ContainsAny(text, `/\`), strings.HasPrefix(text, "."):
+			text = "file:" + path
+		case errors.Is(err, fs.ErrNotExist):
+			return config.Registry{}, nil, unknownAlias(cfg, text)
+		default:
+			return config.Registry{}, nil, err
+		}
+	}
+	reg, err := w.registryAt(text)
+	if err != nil {
+		return config.Registry{}, nil, err
+	}
+	if known, ok := cfg.BySource(reg.Source); ok && known.Dir == reg.Dir {
+		return known, cfg, nil
+	}
+	return reg, cfg, nil
+}
+
+// within makes a path absolute.
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
+// registryAt reads the URL of a registry as a line of the user's own configuration would have it; paths start at w.Dir.
+func (w *World) registryAt(url string) (config.Registry, error) {
+	text := fmt.Sprintf("registries: {x: %q}\n", url)
+	at := config.Places{Home: w.Home, OPKGHome: w.Dir}
+	file, err := config.Parse(url, []byte(text), config.User, at)
+	if err == nil {
+		var cfg *config.Config
+		if cfg, err = config.Merge(nil, file); err == nil {
+			reg := cfg.Registries[0]
+			reg.Alias, reg.File, reg.Line = "", "", 0
+			return reg, nil
+		}
+	}
+	e := &PackageError{Path: url, Reason: err.Error()}
+	if c := (*config.Error)(nil); errors.As(err, &c) {
+		e.Reason, e.HintText = strings.TrimPrefix(c.Msg, "the url of registry x: "), c.HintText
+	}
+	return config.Registry{}, e
+}
+
+// isBareRepository reports whether a directory is a git repository without a work tree: one to push to.
+func isBareRepository(dir string) bool {
+	for _, name := range []string{"HEAD", "objects", "refs"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// shown names a registry in messages.
+func shown(reg config.Registry) string {
+	switch {
+	case reg.Alias != "":
+		return fmt.Sprintf("%s (%s)", reg.Alias, reg.Source)
+	case reg.Dir != "" && reg.Source.Kind() == ident.Directory:
+		return reg.Dir
+	}
+	return string(reg.Source)
+}
+
+// open opens a registry as it stands there, not as a cache remembers it.
+func (w *World) openRegistry(cfg *config.Config, reg config.Registry) (sources.Source, error) {
+	host := w.gitHost(cfg)
+	return w.opener(cfg, host, true)(reg)
+}
