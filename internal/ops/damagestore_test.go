@@ -68,7 +68,7 @@ func TestStoreDamage(t *testing.T) {
 		name := area + ": " + d.name
 		counts[name]++
 		var damaged *DamagedError
-		res, err := isWithin(t, name, func() (*VerifyResult, error) { return w.Verify(ctx, VerifyOptions{}) })
+		res, err := inTime(t, name, func() (*VerifyResult, error) { return w.Verify(ctx, VerifyOptions{}) })
 		harmless := d.name == "removal" || area != "blobs" && d.name == "chmod" || d.name == "no right to read it" && os.Geteuid() == 0
 		if !errors.As(err, &damaged) && !harmless {
 			t.Errorf("round %d: %s of %s was not found: %v", round, name, file, err)
@@ -76,12 +76,12 @@ func TestStoreDamage(t *testing.T) {
 		if res != nil && err == nil && !harmless {
 			t.Errorf("round %d: %s of %s: no problem", round, name, file)
 		}
-		if _, err := isWithin(t, name, func() (*VerifyResult, error) { return w.Verify(ctx, VerifyOptions{All: true}) }); !errors.As(err, &damaged) && !harmless {
+		if _, err := inTime(t, name, func() (*VerifyResult, error) { return w.Verify(ctx, VerifyOptions{All: true}) }); !errors.As(err, &damaged) && !harmless {
 			t.Errorf("round %d: %s of %s was not found by --all: %v", round, name, file, err)
 		}
 		must(t, os.RemoveAll(w.RegistryDir()))
 		if d.betrayed && !(area == "blobs" && d.name == "a swap of two files") { // of one size, no stat shows it
-			if _, err := isWithin(t, name, func() (*SyncResult, error) { return w.Sync(ctx, SyncOptions{Locked: true}) }); err != nil {
+			if _, err := inTime(t, name, func() (*SyncResult, error) { return w.Sync(ctx, SyncOptions{Locked: true}) }); err != nil {
 				t.Fatalf("round %d: sync after %s of %s: %v", round, name, file, err)
 			}
 			res, _ := w.Verify(ctx, VerifyOptions{})
@@ -91,7 +91,7 @@ func TestStoreDamage(t *testing.T) {
 				}
 			}
 		}
-		if res, err := isWithin(t, name, func() (*VerifyResult, error) { return w.Verify(ctx, VerifyOptions{Repair: true}) }); err != nil {
+		if res, err := inTime(t, name, func() (*VerifyResult, error) { return w.Verify(ctx, VerifyOptions{Repair: true}) }); err != nil {
 			t.Fatalf("round %d: repair after %s of %s: %v, %v", round, name, file, err, res)
 		}
 		if res, err := w.Verify(ctx, VerifyOptions{All: true}); err != nil {
@@ -134,8 +134,8 @@ func TestForgedRecord(t *testing.T) {
 	}
 }
 
-// within fails the test where something waits for ever, say for the other end of a pipe.
-func within[T any](t *testing.T, what string, f func() (T, error)) (T, error) {
+// inTime fails the test where something waits for ever, say for the other end of a pipe.
+func inTime[T any](t *testing.T, what string, f func() (T, error)) (T, error) {
 	t.Helper()
 	type answer struct {
 		v   T
