@@ -60,6 +60,9 @@ func (c *catalog) ownerHint(ctx context.Context, name ident.Name, proof *solver.
 		}
 		return fmt.Sprintf("%s is the directory %s, whose version is %s", name, p.path, p.version())
 	}
+	if g := c.gits[name]; g != nil { // no registry ever hears of it
+		return fmt.Sprintf("%s comes from %s", name, describeRequire(g.want))
+	}
 	a, err := c.router.Owner(ctx, name)
 	var missing *sources.NotFoundError
 	if errors.As(err, &missing) {
