@@ -53,6 +53,7 @@ type File struct {
 	Origin        Origin
 	Registries    []Registry
 	Scopes        []Scope
+	Mirrors       []Mirror
 	ArtifactHosts []string
 }
 
@@ -61,6 +62,13 @@ type Config struct {
 	Registries    []Registry // search order: the workspace's first
 	Scopes        []Scope    // sorted by scope
 	ArtifactHosts []string   // host[:port], the user's own file only; sorted
+	Mirrors       []Mirror   // the user's own file only
+}
+
+// Mirror says where a registry is read from instead. Locks, scopes and the order of search know nothing of it.
+type Mirror struct {
+	Of       ident.SourceID // never a directory
+	Registry Registry       // the copy: without an alias, with credentials of its own
 }
 
 // Places are the absolute directories that relative paths of a config start from.
@@ -87,6 +95,16 @@ func (c *Config) ByAlias(alias string) (Registry, bool) {
 	for _, r := range c.Registries {
 		if r.Alias == alias {
 			return r, true
+		}
+	}
+	return Registry{}, false
+}
+
+// MirrorOf finds where the packages of s are read from instead.
+func (c *Config) MirrorOf(s ident.SourceID) (Registry, bool) {
+	for _, m := range c.Mirrors {
+		if m.Of == s {
+			return m.Registry, true
 		}
 	}
 	return Registry{}, false

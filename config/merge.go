@@ -20,7 +20,7 @@ func Merge(workspace, user *File) (*Config, error) {
 	if user == nil {
 		user = &File{Origin: User}
 	}
-	c := &Config{ArtifactHosts: slices.Clone(user.ArtifactHosts)}
+	c := &Config{ArtifactHosts: slices.Clone(user.ArtifactHosts), Mirrors: slices.Clone(user.Mirrors)}
 	if err := c.mergeRegistries(workspace.Registries, user.Registries); err != nil {
 		return nil, err
 	}
@@ -129,6 +129,9 @@ func (c *Config) share() error {
 	for i := range c.Scopes {
 		mentions = append(mentions, &c.Scopes[i].Registry)
 	}
+	for i := range c.Mirrors {
+		mentions = append(mentions, &c.Mirrors[i].Registry)
+	}
 	for _, r := range mentions {
 		k, seen := known[r.Source]
 		switch {
@@ -174,6 +177,11 @@ func (c *Config) checkTransport() error {
 	for _, s := range c.Scopes {
 		if plainHTTP(s.Registry.Source) && !s.Registry.Insecure {
 			return refuse(s.Registry, "scope "+s.Scope)
+		}
+	}
+	for _, m := range c.Mirrors {
+		if plainHTTP(m.Registry.Source) && !m.Registry.Insecure {
+			return refuse(m.Registry, "the mirror of "+string(m.Of))
 		}
 	}
 	return nil

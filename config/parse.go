@@ -18,6 +18,7 @@ var userOnly = map[string]string{
 	"ca-file":        "it could have any certificate trusted",
 	"insecure":       "it could turn off the protection of the connection",
 	"artifact-hosts": "it could allow downloads from any host",
+	"mirrors":        "it could have the packages of any registry fetched from a host of its choice",
 }
 
 const userOnlyHint = "remove it here; it may stand in your own config.yml, ~/.openpackage/config.yml"
@@ -35,14 +36,14 @@ func Parse(path string, data []byte, origin Origin, at Places) (*File, error) {
 	if _, err := root.AsMapping("the configuration"); err != nil {
 		return nil, err
 	}
-	if err := p.onlyKeys(root, "the configuration", "registries", "scopes", "artifact-hosts"); err != nil {
+	if err := p.onlyKeys(root, "the configuration", "registries", "scopes", "artifact-hosts", "mirrors"); err != nil {
 		return nil, err
 	}
 	for _, read := range []struct {
 		key string
 		f   func(*strictyaml.Node) error
 	}{
-		{"registries", p.registries}, {"scopes", p.scopes}, {"artifact-hosts", p.artifactHosts},
+		{"registries", p.registries}, {"scopes", p.scopes}, {"artifact-hosts", p.artifactHosts}, {"mirrors", p.mirrors},
 	} {
 		if n := root.Get(read.key); n != nil {
 			if err := read.f(n); err != nil {
@@ -81,7 +82,7 @@ func (p *parser) registries(n *strictyaml.Node) error {
 			return f.Key.Errorf("use letters, digits, dot, underscore and dash", "%q is no alias for a registry", f.Key.Text)
 		}
 		r := Registry{Alias: f.Key.Text, Origin: p.file.Origin, File: p.file.Path, Line: f.Key.Line, column: f.Key.Column}
-		if err := p.registry(&r, f.Value); err != nil {
+		if err := p.registry(&r, f.Value, "registry "+r.Alias); err != nil {
 			return err
 		}
 		p.file.Registries = append(p.file.Registries, r)
@@ -89,9 +90,42 @@ func (p *parser) registries(n *strictyaml.Node) error {
 	return nil
 }
 
+// mirrors reads a mapping of registries to their copies.
+func (p *parser) mirrors(n *strictyaml.Node) error {
+	fields, err := n.AsMapping("mirrors")
+	if err != nil {
+		return err
+	}
+	for _, f := range fields {
+		of, err := ident.ParseSource(f.Key.Text)
+		if err != nil {
+			return fault(f.Key, err, "mirrors")
+		}
+		m := Mirror{Of: of, Registry: Registry{Origin: p.file.Origin, File: p.file.Path, Line: f.Key.Line, column: f.Key.Column}}
+		what := "the mirror of " + string(of)
+		if err := p.registry(&m.Registry, f.Value, what); err != nil {
+			return err
+		}
+		switch {
+		case of.Kind() == ident.Directory:
+			return f.Key.Errorf("name the other directory in registries", "%s is a directory, which has no mirror", of)
+		case (of.Kind() == ident.GitRegistry) != (m.Registry.Source.Kind() == ident.GitRegistry):
+			return f.Value.Errorf("a git registry is mirrored by git (git clone --mirror), any other by files (opkg registry mirror)", "%s cannot be %s", what, m.Registry.Source)
+		case m.Registry.Source.Branch() != of.Branch():
+			return f.Value.Errorf("name the same branch", "%s is another branch: %s", what, m.Registry.Source)
+		}
+		for _, other := range p.file.Mirrors {
+			if other.Of == of {
+				return f.Key.Errorf("keep one of them", "%s stands twice", what)
+			}
+		}
+		p.file.Mirrors = append(p.file.Mirrors, m)
+	}
+	return nil
+}
+
 // registry reads a URL, or the long form.
-func (p *parser) registry(r *Registry, n *strictyaml.Node) error {
-	what := "registry " + r.Alias
+func (p *parser) registry(r *Registry, n *strictyaml.Node, what string) error {
 	if n.Kind != strictyaml.Mapping {
 		return p.source(r, n, what)
 	}

@@ -40,6 +40,9 @@ from, and where credentials would be taken from. It shows no secret.`,
 			for _, s := range view.Config.Scopes {
 				fmt.Fprintf(t, "%s\t%s\t%s\t\n", s.Scope, s.Registry.Source, whose(s.Origin))
 			}
+			for _, m := range view.Config.Mirrors {
+				fmt.Fprintf(t, "mirror of %s\t%s\t%s\t%s\n", m.Of, m.Registry.Source, whose(m.Registry.Origin), strings.Join(credentialsOf(view, m.Registry), ", "))
+			}
 			return t.Flush()
 		},
 	}
@@ -83,16 +86,25 @@ func configJSON(view *ops.ConfigView) any {
 		Source string `json:"source"`
 		From   string `json:"from"`
 	}
+	type mirror struct {
+		Of          string   `json:"of"`
+		Source      string   `json:"source"`
+		Credentials []string `json:"credentials"`
+	}
 	out := struct {
 		Workspace  string     `json:"workspace,omitempty"`
 		Registries []registry `json:"registries"`
 		Scopes     []scope    `json:"scopes"`
+		Mirrors    []mirror   `json:"mirrors,omitempty"`
 	}{Workspace: view.Workspace, Registries: []registry{}, Scopes: []scope{}}
 	for _, r := range view.Config.Registries {
 		out.Registries = append(out.Registries, registry{r.Alias, string(r.Source), whose(r.Origin), append([]string{}, credentialsOf(view, r)...)})
 	}
 	for _, s := range view.Config.Scopes {
 		out.Scopes = append(out.Scopes, scope{s.Scope, string(s.Registry.Source), whose(s.Origin)})
+	}
+	for _, m := range view.Config.Mirrors {
+		out.Mirrors = append(out.Mirrors, mirror{string(m.Of), string(m.Registry.Source), append([]string{}, credentialsOf(view, m.Registry)...)})
 	}
 	return out
 }

@@ -17,7 +17,7 @@ func registryCmd(a *app) *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	cmd.AddCommand(registryInitCmd(a), registryIndexCmd(a), registryCheckCmd(a))
+	cmd.AddCommand(registryInitCmd(a), registryIndexCmd(a), registryCheckCmd(a), registryMirrorCmd(a))
 	return cmd
 }
 

@@ -220,6 +220,9 @@ func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Fin
 
 func (w *World) examineRegistry(ctx context.Context, reg config.Registry, over http.Options, host *git.Host, cfg *config.Config) []Finding {
 	topic := "registry " + reg.Alias
+	if mirror, ok := cfg.MirrorOf(reg.Source); ok {
+		topic, reg = topic+" (its mirror)", mirror
+	}
 	switch reg.Source.Kind() {
 	case ident.Directory:
 		names, err := packageDirs(reg.Dir)

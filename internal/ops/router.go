@@ -50,12 +50,31 @@ func (w *World) gitHost(cfg *config.Config) *git.Host {
 	for _, s := range cfg.Scopes {
 		registries = append(registries, s.Registry)
 	}
+	for _, m := range cfg.Mirrors {
+		registries = append(registries, m.Registry)
+	}
 	noSystem := w.Env != nil && w.Env("OPKG_GIT") == "go-git"
 	return git.New(git.Options{Dir: w.MirrorDir(), Environ: w.Environ, Registries: registries, Auth: w.credentials(), Client: w.httpClient(), Offline: w.Offline, NoSystem: noSystem, Observer: w.Observer})
 }
 
-// opener returns what opens a configured registry: the one place that knows which kinds there are.
+// opener returns what opens a configured registry: itself, or its mirror, which then stands for it.
 func (w *World) opener(cfg *config.Config, host *git.Host, refresh bool) func(config.Registry) (sources.Source, error) {
+	direct := w.directOpener(cfg, host, refresh)
+	return func(reg config.Registry) (sources.Source, error) {
+		mirror, ok := cfg.MirrorOf(reg.Source)
+		if !ok {
+			return direct(reg)
+		}
+		copy, err := direct(mirror)
+		if err != nil {
+			return nil, err
+		}
+		return sources.NewMirrored(reg.Source, copy)
+	}
+}
+
+// directOpener returns what opens a registry itself: the one place that knows which kinds there are.
+func (w *World) directOpener(cfg *config.Config, host *git.Host, refresh bool) func(config.Registry) (sources.Source, error) {
 	over := w.overHTTP(cfg)
 	return func(reg config.Registry) (sources.Source, error) {
 		switch reg.Source.Kind() {

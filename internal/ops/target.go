@@ -98,8 +98,7 @@ func shown(reg config.Registry) string {
 	return string(reg.Source)
 }
 
-// open opens a registry as it stands there, not as a cache remembers it.
+// openRegistry opens a registry itself, as it stands there now: not a mirror, not what a cache remembers.
 func (w *World) openRegistry(cfg *config.Config, reg config.Registry) (sources.Source, error) {
-	host := w.gitHost(cfg)
-	return w.opener(cfg, host, true)(reg)
+	return w.directOpener(cfg, w.gitHost(cfg), true)(reg)
 }
