@@ -11,6 +11,7 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // BlobTime is the modification time of every blob, in seconds since 1970. Whoever writes through a hard link
@@ -99,25 +100,15 @@ func hashReader(r io.Reader, buf []byte) (id ident.BlobID, n int64, err error) {
 	}
 }
 
-// read returns a file of the store, bounded.
+// read returns a file of the store, bounded. What is no such file, or larger, counts as absent.
 func (s *Store) read(name string, limit int64) ([]byte, error) {
 	d, err := s.open()
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.root.Open(name)
-	if err != nil {
-		return nil, s.within(err)
+	data, err := d.at.Read(name, limit)
+	if dirfd.IsUnfit(err) {
+		err = &fs.PathError{Op: "read", Path: name, Err: errors.Join(errRecord, fs.ErrNotExist)}
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, s.within(err)
-	}
-	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, s.within(&fs.PathError{Op: "read", Path: name, Err: errors.Join(errRecord, fs.ErrNotExist)})
-	}
-	data := make([]byte, fi.Size())
-	_, err = io.ReadFull(f, data)
 	return data, s.within(err)
 }

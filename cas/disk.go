@@ -7,13 +7,21 @@ import (
 	"os"
 	"path"
 	"time"
+
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // disk is the store's directory. Everything that changes it goes through these methods, so that tests can stop or
 // fail at each.
 type disk struct {
 	root *os.Root
+	at   *dirfd.Dir // the same directory, for what is done often
 	step func(op, path string) error
+}
+
+func (d *disk) close() {
+	d.root.Close()
+	d.at.Close()
 }
 
 func (d *disk) do(op, path string) error {

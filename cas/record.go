@@ -138,7 +138,7 @@ func (s *Store) Tree(id ident.TreeID) (*Tree, error) {
 		return nil, err
 	}
 	if ident.TreeID(blake3.Sum256(data)) == id {
-		if t, err := ParseTree(data); err == nil {
+		if t, err := parseKept(data); err == nil {
 			return t, nil
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/dirfd"
 	"github.com/openpackage/opkg/internal/event"
 )
 
@@ -84,7 +85,13 @@ func (s *Store) openLocked() (*disk, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.disk = &disk{root: root, step: s.step}
+		at, err := dirfd.Open(s.dir)
+		if err != nil {
+			root.Close()
+			return nil, err
+		}
+		s.disk = &disk{root: root, at: at, step: s.step}
+		runtime.AddCleanup(s.disk, (*dirfd.Dir).Close, at) // as os.Root has it
 	}
 	return s.disk, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // stage is one version, complete or on its way, under a name that nobody looks for.
@@ -116,7 +117,7 @@ func (b *builder) enter(name string, make bool) error {
 	if err != nil {
 		return err
 	}
-	if fi.mode.Perm() == dirMode {
+	if fi.Mode.Perm() == dirMode {
 		b.unmasked.Store(true)
 		return nil
 	}
@@ -197,7 +198,7 @@ func (b *builder) file(e *cas.Entry, name string) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return b.lost(e, err)
 		}
-		if cannot, all := cannotLink(err); cannot {
+		if cannot, all := dirfd.CannotLink(err); cannot {
 			if all {
 				b.linking.Store(false)
 			}
@@ -228,7 +229,7 @@ func (b *builder) file(e *cas.Entry, name string) error {
 
 // isIntact reports whether a stat betrays no change of a blob.
 func isIntact(fi info, size int64) bool {
-	return fi.mode == fileMode && fi.size == size && fi.mtime == fixedTime
+	return fi.Mode == fileMode && fi.Size == size && fi.Mtime == fixedTime
 }
 
 // check has the store hash a blob that a stat betrays.
@@ -270,7 +271,7 @@ func (b *builder) duplicate(e *cas.Entry, name string) (err error) {
 	if err := b.step.before("chmod", b.top(), name); err != nil {
 		return err
 	}
-	if err := dst.Chmod(mode); err != nil && keepsModes && !errors.Is(err, fs.ErrPermission) {
+	if err := dst.Chmod(mode); err != nil && dirfd.KeepsModes && !errors.Is(err, fs.ErrPermission) {
 		return err // a file system without modes may refuse
 	}
 	if err := b.top().setTime(name); err != nil {
@@ -304,7 +305,7 @@ func (b *builder) pour(dst, src *os.File, size int64) error {
 	if b.cloning.Load() {
 		err := b.step.before("clone", b.top(), "")
 		if err == nil {
-			err = clone(dst, src)
+			err = dirfd.Clone(dst, src)
 		}
 		if err == nil {
 			b.stage.cloned++
