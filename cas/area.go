@@ -24,10 +24,11 @@ const flushBytes = 64 << 20
 // area is the directory in tmp that the Puts of one Store share. It is there, and the store's shared lock is held, while a
 // Put is under way or something waits for Flush.
 type area struct {
-	folder  *folder
-	release func()
-	seq     atomic.Uint64
-	users   int
+	folder   *folder
+	release  func()
+	deferred bool // nothing in it need be synced: see DeferSync
+	seq      atomic.Uint64
+	users    int
 }
 
 // batch is what stands in the area, complete, under names that nobody looks for.
@@ -69,7 +70,10 @@ func (s *Store) enter(ctx context.Context) (_ *area, err error) {
 			return nil, err
 		}
 		a := &area{release: release}
-		if a.folder, err = s.session(); err != nil {
+		if a.deferred, err = s.DeferSync(); err == nil {
+			a.folder, err = s.session()
+		}
+		if err != nil {
 			release()
 			return nil, s.within(err)
 		}

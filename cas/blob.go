@@ -37,7 +37,7 @@ func (s *Store) CheckBlob(id ident.BlobID, size int64) (os.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := blobName(id)
+	name := BlobName(id)
 	good, err := d.hashes(name, id, size)
 	if err != nil {
 		return nil, s.within(err)

@@ -54,8 +54,10 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := a.folder.syncAll(b.names()); err != nil { // step 7
-		return err
+	if !a.deferred { // step 7
+		if err := a.folder.syncAll(b.names()); err != nil {
+			return err
+		}
 	}
 	if err := s.publishBlobs(ctx, a, b); err != nil { // step 8
 		return err

@@ -36,7 +36,7 @@ func tmpfs(t *testing.T, options string) string {
 }
 
 func TestFullDisk(t *testing.T) {
-	for _, options := range []string{"size=1m", "nr_inodes=12"} {
+	for _, options := range []string{"size=1m", "nr_inodes=14"} {
 		t.Run(options, func(t *testing.T) {
 			dir := filepath.Join(tmpfs(t, options), "v1")
 			s, err := Open(dir, Options{})

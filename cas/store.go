@@ -37,6 +37,11 @@ type Store struct {
 	flushing sync.Mutex // one Flush at a time
 	placed   placed
 
+	mark   sync.Mutex
+	marked bool // the mark of this boot is on the disk
+
+	boot func() string
+	now  func() time.Time
 	step func(op, path string) error // for tests: called before everything that changes the disk
 }
 
@@ -44,6 +49,7 @@ type Store struct {
 type Options struct {
 	Observer event.Observer
 	LockWait time.Duration // how long to wait for the store's lock; 0: DefaultLockWait
+	Boot     func() string // tells this boot of the system from all others, "" if it cannot; nil: what the system says
 }
 
 // The directories and files of the store.
@@ -66,7 +72,10 @@ func Open(dir string, opt Options) (*Store, error) {
 	if opt.LockWait == 0 {
 		opt.LockWait = DefaultLockWait
 	}
-	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize}, nil
+	if opt.Boot == nil {
+		opt.Boot = bootID
+	}
+	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize, boot: opt.Boot, now: time.Now}, nil
 }
 
 // Dir is the directory that was given to Open.
@@ -125,10 +134,11 @@ func (s *Store) within(err error) error {
 
 // BlobPath is where the blob stands; it need not exist.
 func (s *Store) BlobPath(id ident.BlobID) string {
-	return filepath.Join(s.dir, filepath.FromSlash(blobName(id)))
+	return filepath.Join(s.dir, filepath.FromSlash(BlobName(id)))
 }
 
-func blobName(id ident.BlobID) string {
+// BlobName is where the blob stands below the store's directory, slash-separated.
+func BlobName(id ident.BlobID) string {
 	h := id.String()
 	return blobsDir + "/" + h[:2] + "/" + h[2:]
 }

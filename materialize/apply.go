@@ -29,6 +29,9 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 			return nil, t.occupied(s)
 		case s.Action == Keep:
 			res.Kept++
+			if s.doubted {
+				t.note(s)
+			}
 		case s.Action == Adopt:
 			adopts++
 		case s.needsTree():
@@ -64,10 +67,15 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 func (t *Target) adopt(p *Plan, n int, res *Result) {
 	for i := 0; i < len(p.Steps) && res.Adopted < n; i++ {
 		if s := &p.Steps[i]; s.Action == Adopt {
-			t.warn("it cannot be noted that "+s.Dir+" is in use", t.store.SetPlaced(s.Want.Name, s.Want.Version, s.Want.Tree))
+			t.note(s)
 			res.Adopted++
 		}
 	}
+}
+
+// note notes that the content of a version directory was found to be right.
+func (t *Target) note(s *Step) {
+	t.warn("it cannot be noted that "+s.Dir+" is in use", t.store.SetPlaced(s.Want.Name, s.Want.Version, s.Want.Tree))
 }
 
 // open opens the target, and makes it if that is asked.
@@ -103,6 +111,8 @@ type run struct {
 	root  *dir
 	blobs *dir // the store's directory
 
+	deferred bool // nothing need be synced: the store's mark tells the next boot to look
+
 	unmasked  atomic.Bool  // a new directory has the right mode without a chmod
 	linking   atomic.Bool  // hard links from the store are possible
 	cloning   atomic.Bool  // clones are
@@ -122,6 +132,9 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 	}
 	defer blobs.close()
 	r := &run{Target: t, root: root, blobs: blobs}
+	if r.deferred, err = t.store.DeferSync(); err != nil {
+		return true, err
+	}
 	r.linking.Store(true)
 	r.cloning.Store(true)
 	if len(steps) <= syncEach/4 {
@@ -214,6 +227,5 @@ func (r *run) prune(w Want) {
 
 // blobPath is the path of a blob below the store's directory.
 func (r *run) blobPath(e *cas.Entry) string {
-	path := r.store.BlobPath(e.Blob)
-	return path[len(r.store.Dir())+1:]
+	return cas.BlobName(e.Blob)
 }

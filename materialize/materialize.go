@@ -57,6 +57,8 @@ type Step struct {
 	Dir    string // absolute
 	Action Action
 	Reason string // "", or what was seen: "rules/a.md: size 12, expected 10"
+
+	doubted bool // Keep: its content was compared, since the system was restarted
 }
 
 // needsTree reports whether Apply takes the step's files out of the store.

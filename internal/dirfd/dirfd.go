@@ -20,7 +20,12 @@ type Info struct {
 	Mtime  int64       // nanoseconds since 1970
 	Change int64       // when the inode was last changed, likewise; 0 where the system does not say
 	Links  uint64      // 1 where the system does not say
+
+	identity
 }
+
+// Same reports whether two stats are of one file.
+func (i Info) Same(other Info) bool { return i.identity.same(other.identity) }
 
 // join is for messages, and for systems without descriptors of directories.
 func (d *Dir) join(name string) string {

@@ -70,7 +70,25 @@ func (d *Dir) Stat(path string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	return Info{Mode: fi.Mode(), Size: fi.Size(), Mtime: fi.ModTime().UnixNano(), Links: 1}, nil
+	return infoOf(fi), nil
+}
+
+func infoOf(fi fs.FileInfo) Info {
+	return Info{Mode: fi.Mode(), Size: fi.Size(), Mtime: fi.ModTime().UnixNano(), Links: 1, identity: identity{fi}}
+}
+
+// identity tells files apart.
+type identity struct{ fi fs.FileInfo }
+
+func (a identity) same(b identity) bool { return os.SameFile(a.fi, b.fi) }
+
+// StatFile is the stat of an open file.
+func StatFile(f *os.File) (Info, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(fi), nil
 }
 
 // Self is the stat of d.

@@ -48,8 +48,13 @@ func Open(path string) (*Dir, error) {
 	return &Dir{fd: fd, path: path}, nil
 }
 
-// Close gives the descriptor up.
-func (d *Dir) Close() { _ = unix.Close(d.fd) }
+// Close gives the descriptor up, once.
+func (d *Dir) Close() {
+	if d.fd >= 0 {
+		_ = unix.Close(d.fd)
+		d.fd = -1
+	}
+}
 
 // Sub opens a directory in d; a link is not one.
 func (d *Dir) Sub(name string) (*Dir, error) {
@@ -91,6 +96,20 @@ func (d *Dir) Self() (Info, error) {
 	return infoOf(&st), d.fail("stat", ".", err)
 }
 
+// identity tells files apart.
+type identity struct{ dev, ino uint64 }
+
+func (a identity) same(b identity) bool { return a == b }
+
+// StatFile is the stat of an open file.
+func StatFile(f *os.File) (Info, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return Info{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	return infoOf(&st), nil
+}
+
 func infoOf(st *unix.Stat_t) Info {
 	mode := fs.FileMode(st.Mode & 0o777)
 	switch uint32(st.Mode) & unix.S_IFMT {
@@ -105,7 +124,8 @@ func infoOf(st *unix.Stat_t) Info {
 	if st.Mode&(unix.S_ISUID|unix.S_ISVTX) != 0 {
 		mode |= fs.ModeSetuid // more than opkg sets: it only has to differ
 	}
-	return Info{Mode: mode, Size: st.Size, Mtime: unix.TimespecToNsec(st.Mtim), Change: unix.TimespecToNsec(st.Ctim), Links: uint64(st.Nlink)}
+	return Info{Mode: mode, Size: st.Size, Mtime: unix.TimespecToNsec(st.Mtim), Change: unix.TimespecToNsec(st.Ctim), Links: uint64(st.Nlink),
+		identity: identity{uint64(st.Dev), st.Ino}}
 }
 
 // Names lists what stands in d, in no order.
