@@ -26,6 +26,10 @@ func isIntact(fi fs.FileInfo, size int64) bool {
 	return fi.Mode() == blobMode && fi.Size() == size && fi.ModTime().Equal(time.Unix(BlobTime, 0))
 }
 
+func intact(fi dirfd.Info, size int64) bool {
+	return fi.Mode == blobMode && fi.Size == size && fi.Mtime == BlobTime*int64(time.Second)
+}
+
 // CheckBlob stats the blob (size, mode, mtime) and re-hashes it when the stat betrays a change: one whose bytes are right
 // gets its mode and time back, a damaged one is removed and fs.ErrNotExist returned.
 func (s *Store) CheckBlob(id ident.BlobID, size int64) (os.FileInfo, error) {

@@ -59,12 +59,12 @@ func (d *disk) folder(name string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := root.Open(".")
+	at, err := d.at.Sub(name)
 	if err != nil {
 		root.Close()
 		return nil, err
 	}
-	return &folder{disk: d, name: name, root: root, file: f}, nil
+	return &folder{disk: d, name: name, root: root, at: at}, nil
 }
 
 // folder is one directory of the store, held open: its files are reached without walking from the top.
@@ -72,11 +72,11 @@ type folder struct {
 	disk *disk
 	name string
 	root *os.Root
-	file *os.File
+	at   *dirfd.Dir // the same directory, for what is done often
 }
 
 func (f *folder) close() {
-	f.file.Close()
+	f.at.Close()
 	f.root.Close()
 }
 

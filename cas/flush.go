@@ -6,7 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"runtime"
 	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/ident"
 )
@@ -31,6 +35,7 @@ func (s *Store) Flush(ctx context.Context) error {
 
 // Discard forgets what was Put since the last Flush: for a run that failed.
 func (s *Store) Discard() {
+	s.DropUnpacked()
 	if a, b := s.takeBatch(); a != nil {
 		a.discard(b)
 		s.leave(a)
@@ -80,33 +85,57 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 			return err
 		}
 	}
+	s.handOut(b.unpacked)
 	return nil
 }
 
 // publishBlobs goes by digest, so that each of the 256 directories is opened once.
 func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
 	ids := slices.SortedFunc(maps.Keys(b.blobs), func(x, y ident.BlobID) int { return bytes.Compare(x[:], y[:]) })
-	var to *folder
-	defer func() {
-		if to != nil {
-			to.close()
+	var shards [][]ident.BlobID
+	for len(ids) > 0 {
+		n := 1
+		for n < len(ids) && ids[n][0] == ids[0][0] {
+			n++
 		}
-	}()
+		shards, ids = append(shards, ids[:n]), ids[n:]
+	}
+	return each(ctx, len(shards), len(b.blobs)/manyBlobs, func(ctx context.Context, i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return s.publishShard(a, b, shards[i])
+	})
+}
+
+// manyBlobs is how many blobs are worth a goroutine.
+const manyBlobs = 64
+
+// each calls f for 0 to n-1, from as many goroutines as are worth it and there are processors, until the first error.
+func each(ctx context.Context, n, worth int, f func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range max(1, min(n, worth, runtime.GOMAXPROCS(0))) {
+		g.Go(func() error {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := f(ctx, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// publishShard publishes blobs whose digests begin alike.
+func (s *Store) publishShard(a *area, b *batch, ids []ident.BlobID) error {
+	to, err := a.folder.disk.folder(blobsDir + "/" + ids[0].String()[:2])
+	if err != nil {
+		return err
+	}
+	defer to.close()
 	for _, id := range ids {
-		h := id.String()
-		if shard := blobsDir + "/" + h[:2]; to == nil || to.name != shard {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if to != nil {
-				to.close()
-			}
-			var err error
-			if to, err = a.folder.disk.folder(shard); err != nil {
-				to = nil
-				return err
-			}
-		}
 		if err := s.publishBlob(a, b.blobs[id], to, id); err != nil {
 			return err
 		}
@@ -117,16 +146,19 @@ func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
 // publishBlob gives one blob its name, unless an intact one has it.
 func (s *Store) publishBlob(a *area, blob stagedBlob, to *folder, id ident.BlobID) error {
 	name := id.String()[2:]
-	existed, err := a.folder.publish(blob.name, to, name)
+	existed, err := a.folder.publish(blob, to, name)
 	if err != nil || !existed {
 		return err
 	}
 	if _, err = s.CheckBlob(id, blob.size); errors.Is(err, fs.ErrNotExist) { // it was damaged, and is removed now
-		_, err = a.folder.publish(blob.name, to, name)
+		_, err = a.folder.publish(blob, to, name)
 		return err
 	}
 	if err != nil {
 		return err
+	}
+	if blob.stays {
+		return a.relink(blob.name, to.at, name)
 	}
 	return a.folder.remove(blob.name)
 }

@@ -49,7 +49,10 @@ func (w Want) mismatch(what, want, got string) error {
 // run, or Discard if the run failed. From the first Put until then the store's shared lock is held. Put flushes by
 // itself whenever flushBytes have piled up.
 func (s *Store) Put(ctx context.Context, want Want, r io.Reader) (*Artifact, error) {
-	p := &put{store: s, want: want}
+	return s.put(ctx, &put{store: s, want: want}, r)
+}
+
+func (s *Store) put(ctx context.Context, p *put, r io.Reader) (*Artifact, error) {
 	defer p.close()
 	if err := p.download(ctx, r); err != nil {
 		return nil, err
@@ -74,6 +77,7 @@ func (s *Store) Put(ctx context.Context, want Want, r io.Reader) (*Artifact, err
 type put struct {
 	store *Store
 	want  Want
+	keep  bool  // leave the payload as a directory
 	area  *area // nil until something is written
 
 	data      *[]byte  // the archive in memory, or
@@ -156,22 +160,35 @@ func (p *put) unpack(ctx context.Context) (art *Artifact, full bool, err error) 
 			content[f.Path] = f.Data
 		}
 	}
+	if p.keep && len(content) == len(tree.Entries) {
+		err = p.stagePayload(ctx, staged, art.Tree, tree, content)
+	} else {
+		err = p.stageBlobs(ctx, staged, tree, content)
+	}
+	if err != nil {
+		return nil, false, p.store.within(err)
+	}
+	if err := p.area.stageRecords(staged, art, listing); err != nil {
+		return nil, false, p.store.within(err)
+	}
+	return art, p.store.add(p.area, staged), nil
+}
+
+// stageBlobs writes the blobs that are not there yet.
+func (p *put) stageBlobs(ctx context.Context, staged *batch, tree *Tree, content map[string][]byte) error {
 	for _, e := range tree.Entries {
 		data, ok := content[e.Path]
 		if !ok || p.store.has(staged, e) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, false, err
+			return err
 		}
 		if err := p.area.stage(staged, e.Blob, data); err != nil {
-			return nil, false, p.store.within(err)
+			return err
 		}
 	}
-	if err := p.area.stageRecords(staged, art, listing); err != nil {
-		return nil, false, p.store.within(err)
-	}
-	return art, p.store.add(p.area, staged), nil
+	return nil
 }
 
 // treeOf lists the payload of an archive; hash digests one file and sees to its bytes.

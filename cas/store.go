@@ -33,6 +33,8 @@ type Store struct {
 	staging sync.Mutex
 	area    *area // nil while nothing is under way
 	batch   batch // staged in area, to be made visible by the next Flush
+	keeping bool  // the area stays until DropUnpacked
+	ready   map[ident.TreeID]Unpacked
 
 	flushing sync.Mutex // one Flush at a time
 	placed   placed

@@ -10,10 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/dirfd"
@@ -168,23 +165,9 @@ func (d *disk) hashSince(ctx context.Context, since time.Time) error {
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), len(shards)) {
-		g.Go(func() error {
-			buf := make([]byte, hashBuffer)
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(shards) {
-					return nil
-				}
-				if err := d.hashShard(ctx, blobsDir+"/"+shards[i].Name(), since, buf); err != nil {
-					return err
-				}
-			}
-		})
-	}
-	return g.Wait()
+	return each(ctx, len(shards), len(shards), func(ctx context.Context, i int) error {
+		return d.hashShard(ctx, blobsDir+"/"+shards[i].Name(), since, make([]byte, hashBuffer))
+	})
 }
 
 func (d *disk) hashShard(ctx context.Context, shard string, since time.Time, buf []byte) error {

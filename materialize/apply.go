@@ -146,7 +146,7 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 		stages[i] = s
 		return err
 	})
-	if err == nil && r.unsynced.Load() {
+	if err == nil && r.unsynced.Load() && !r.deferred {
 		err = root.syncAll()
 	}
 	if err == nil {

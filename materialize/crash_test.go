@@ -232,7 +232,7 @@ func TestEveryOperationMayFail(t *testing.T) {
 		sh.checkOldOrNew(t, old)
 		sh.checkRecovers(t)
 		if t.Failed() {
-			t.Fatalf("operation %d", n)
+			t.Fatalf("operation %d: %s", n, failed)
 		}
 	}
 }

@@ -144,6 +144,14 @@ func (d *dir) rename(old, name string) error {
 	return d.at.Rename(old, d.at, name)
 }
 
+// moveIn moves the directory at path below from to name in d, unless something stands there: fs.ErrExist.
+func (d *dir) moveIn(from *dir, path, name string) error {
+	if err := d.step.before("rename", d, name); err != nil {
+		return err
+	}
+	return from.at.Rename(path, d.at, name)
+}
+
 // exchange swaps two names of d in one step; errors.ErrUnsupported where that cannot be done.
 func (d *dir) exchange(a, b string) error {
 	if err := d.step.before("exchange", d, b); err != nil {

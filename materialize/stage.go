@@ -29,6 +29,9 @@ const stageTries = 3
 
 // stage makes all of one version. On an error nothing of it is left.
 func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
+	if s, err := r.takeUnpacked(step); s != nil || err != nil {
+		return s, err
+	}
 	tree, err := r.store.Tree(step.Want.Tree)
 	if err != nil {
 		return nil, &LostError{Name: step.Want.Name, Version: step.Want.Version, Err: err}
@@ -52,6 +55,37 @@ func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
 		return nil, fmt.Errorf("place %s: %w", step.Dir, err)
 	}
 	return s, nil
+}
+
+// takeUnpacked moves what the store left unpacked beside its place; nil where it left nothing, or the two are on two file
+// systems.
+func (r *run) takeUnpacked(step *Step) (*stage, error) {
+	u, ok := r.store.TakeUnpacked(step.Want.Tree)
+	if !ok {
+		return nil, nil
+	}
+	for try := 1; ; try++ {
+		s, err := r.moveIn(step, u)
+		switch {
+		case err == nil:
+			r.unsynced.Store(true)
+			return s, nil
+		case dirfd.IsCrossDevice(err):
+			return nil, nil
+		case !errors.Is(err, fs.ErrNotExist) || try == stageTries:
+			return nil, fmt.Errorf("place %s: %w", step.Dir, err)
+		}
+	}
+}
+
+func (r *run) moveIn(step *Step, u cas.Unpacked) (*stage, error) {
+	parent, err := r.nameDir(step.Want, true)
+	if err != nil {
+		return nil, err
+	}
+	defer parent.close()
+	s := &stage{step: step, name: r.tempName(), waiting: true, linked: u.Linked, copied: u.Copied}
+	return s, parent.moveIn(r.blobs, u.Path, s.name)
 }
 
 // newStage makes an empty staging directory, and opens the directory around it.

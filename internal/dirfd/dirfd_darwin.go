@@ -14,6 +14,14 @@ func renameExchange(fd int, a, b string) error {
 // Clone is not used here: clonefile makes a file and cannot fill one.
 func Clone(to, from *os.File) error { return errors.ErrUnsupported }
 
+// RenameNew is not known here.
+func (d *Dir) RenameNew(old string, to *Dir, name string) error {
+	return to.fail("rename", name, errors.ErrUnsupported)
+}
+
+// SyncsAll says whether SyncAll makes everything last before it returns.
+const SyncsAll = false
+
 // SyncAll is the nearest to syncfs.
 func (d *Dir) SyncAll() error { return d.fail("sync", ".", unix.Sync()) }
 

@@ -1,6 +1,7 @@
 package dirfd
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,10 +11,28 @@ func renameExchange(fd int, a, b string) error {
 	return unix.Renameat2(fd, a, fd, b, unix.RENAME_EXCHANGE)
 }
 
+// RenameNew moves the file under old to name in to, unless anything stands there: fs.ErrExist. errors.ErrUnsupported where
+// that is no single step.
+func (d *Dir) RenameNew(old string, to *Dir, name string) error {
+	for {
+		err := unix.Renameat2(d.fd, old, to.fd, name, unix.RENAME_NOREPLACE)
+		switch err {
+		case unix.EINTR:
+			continue
+		case unix.EINVAL, unix.ENOSYS:
+			err = errors.ErrUnsupported
+		}
+		return to.fail("rename", name, err)
+	}
+}
+
 // Clone makes to share the bytes of from, where the file system can.
 func Clone(to, from *os.File) error {
 	return unix.IoctlFileClone(int(to.Fd()), int(from.Fd()))
 }
+
+// SyncsAll says whether SyncAll makes everything last before it returns.
+const SyncsAll = true
 
 // SyncAll makes everything on d's file system last.
 func (d *Dir) SyncAll() error {

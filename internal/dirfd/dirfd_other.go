@@ -16,6 +16,8 @@ const KeepsModes = false
 
 // Dir is a directory held open.
 type Dir struct {
+	Exact bool // nothing here
+
 	root *os.Root
 	path string
 }
@@ -184,6 +186,11 @@ func (d *Dir) Rename(old string, to *Dir, name string) error {
 	return os.Rename(d.join(from), to.join(target))
 }
 
+// RenameNew is not known here.
+func (d *Dir) RenameNew(old string, to *Dir, name string) error {
+	return to.fail("rename", name, errors.ErrUnsupported)
+}
+
 // Exchange swaps two names of d in one step; errors.ErrUnsupported where that cannot be done.
 func (d *Dir) Exchange(a, b string) error { return errors.ErrUnsupported }
 
@@ -200,6 +207,9 @@ func (d *Dir) Rmdir(name string) error { return d.root.Remove(filepath.FromSlash
 
 // Sync makes the entries of d last: the system does so in its own time.
 func (d *Dir) Sync() error { return nil }
+
+// SyncsAll says whether SyncAll makes everything last before it returns.
+const SyncsAll = false
 
 // SyncAll is not known here.
 func (d *Dir) SyncAll() error { return nil }

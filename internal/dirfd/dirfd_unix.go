@@ -17,6 +17,9 @@ const KeepsModes = true
 
 // Dir is a directory held open.
 type Dir struct {
+	// Exact makes Mkdir and Write see to it that the umask takes nothing from a mode. It costs calls, and most umasks take nothing.
+	Exact bool
+
 	fd   int
 	path string
 }
@@ -70,9 +73,18 @@ func IsNoDir(err error) bool {
 	return errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK)
 }
 
-// Mkdir makes a directory; the umask takes from its mode.
+// Mkdir makes a directory; the umask takes from its mode unless d is Exact.
 func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
-	return d.fail("mkdir", name, again(func() error { return unix.Mkdirat(d.fd, name, uint32(mode.Perm())) }))
+	err := again(func() error { return unix.Mkdirat(d.fd, name, uint32(mode.Perm())) })
+	if err != nil || !d.Exact {
+		return d.fail("mkdir", name, err)
+	}
+	sub, err := d.Sub(name)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	return sub.Chmod(mode)
 }
 
 // Stat does not follow a link at the end of path.
@@ -214,7 +226,8 @@ func (d *Dir) Create(path string, mode fs.FileMode) (*os.File, error) {
 	return os.NewFile(uintptr(fd), d.join(path)), nil
 }
 
-// Write makes a new file that holds data; the umask takes from its mode. After an error a part of it may stand there.
+// Write makes a new file that holds data; the umask takes from its mode unless d is Exact. After an error a part of it may
+// stand there.
 func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
 	fd, err := openat(d.fd, path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint32(mode.Perm()))
 	if err != nil {
@@ -230,6 +243,12 @@ func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
 			return d.fail("write", path, err)
 		}
 		data = data[n:]
+	}
+	if d.Exact {
+		if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
+			_ = unix.Close(fd)
+			return d.fail("chmod", path, err)
+		}
 	}
 	return d.fail("close", path, unix.Close(fd))
 }

@@ -65,7 +65,7 @@ func (ws *Workspace) learnOne(ctx context.Context, store *cas.Store, router *sou
 		if err != nil {
 			return err
 		}
-		if have, err = ws.fetchInto(ctx, store, src, *p); err != nil {
+		if have, err = ws.fetchInto(ctx, store.Put, src, *p); err != nil {
 			return err
 		}
 	} else if err := sameArtifact(*p, have, string(p.Source)); err != nil {
@@ -75,8 +75,11 @@ func (ws *Workspace) learnOne(ctx context.Context, store *cas.Store, router *sou
 	return nil
 }
 
+// putFunc is cas.Store.Put or PutUnpacked.
+type putFunc func(context.Context, cas.Want, io.Reader) (*cas.Artifact, error)
+
 // fetchInto downloads, verifies and stores one artifact.
-func (ws *Workspace) fetchInto(ctx context.Context, store *cas.Store, src sources.Source, p lock.Package) (*cas.Artifact, error) {
+func (ws *Workspace) fetchInto(ctx context.Context, put putFunc, src sources.Source, p lock.Package) (*cas.Artifact, error) {
 	want, err := wantOf(p)
 	if err != nil {
 		return nil, err
@@ -91,7 +94,7 @@ func (ws *Workspace) fetchInto(ctx context.Context, store *cas.Store, src source
 		return nil, err
 	}
 	defer body.Close()
-	got, err := store.Put(ctx, want, &counter{r: body, event: e, observer: observer})
+	got, err := put(ctx, want, &counter{r: body, event: e, observer: observer})
 	if err != nil {
 		return nil, err
 	}

@@ -99,6 +99,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err := refuseBlocked(ctx, target, res.Plan); err != nil {
 		return err
 	}
+	defer store.DropUnpacked()
 	if err := ws.fetchAll(ctx, store, router, res.Fetch); err != nil {
 		return err
 	}
@@ -255,7 +256,7 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 			if err != nil {
 				return err
 			}
-			_, err = ws.fetchInto(gctx, store, src, p)
+			_, err = ws.fetchInto(gctx, store.PutUnpacked, src, p)
 			return err
 		})
 	}
