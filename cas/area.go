@@ -241,7 +241,7 @@ func (s *Store) add(a *area, b *batch) (full bool) {
 	for id, blob := range b.blobs {
 		if first, ok := s.batch.blobs[id]; ok { // another Put was quicker
 			if blob.stays {
-				_ = a.relink(blob.name, a.folder.at, first.name) // one file more than need be, if that fails
+				_ = a.relink(blob.name, first.name) // one file more than need be, if that fails
 			} else {
 				_ = a.folder.root.Remove(blob.name)
 			}

@@ -85,7 +85,9 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 			return err
 		}
 	}
-	s.handOut(b.unpacked)
+	if !s.crowded.Swap(false) {
+		s.handOut(b.unpacked)
+	}
 	return nil
 }
 
@@ -157,8 +159,9 @@ func (s *Store) publishBlob(a *area, blob stagedBlob, to *folder, id ident.BlobI
 	if err != nil {
 		return err
 	}
-	if blob.stays {
-		return a.relink(blob.name, to.at, name)
+	if blob.stays { // payloads are links to this one, and must be to the one that stands there: they are linked anew
+		s.crowded.Store(true)
+		return nil
 	}
 	return a.folder.remove(blob.name)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openpackage/opkg/ident"
@@ -36,7 +37,8 @@ type Store struct {
 	keeping bool  // the area stays until DropUnpacked
 	ready   map[ident.TreeID]Unpacked
 
-	flushing sync.Mutex // one Flush at a time
+	flushing sync.Mutex  // one Flush at a time
+	crowded  atomic.Bool // another process published a blob first that this Flush was about to
 	placed   placed
 
 	mark   sync.Mutex

@@ -34,7 +34,8 @@ func (s *Store) PutUnpacked(ctx context.Context, want Want, r io.Reader) (*Artif
 	return s.put(ctx, &put{store: s, want: want, keep: true}, r)
 }
 
-// TakeUnpacked gives out, once, the payload of a tree that PutUnpacked left and that is visible since the last Flush.
+// TakeUnpacked gives out, once, the payload of a tree that PutUnpacked left and that is visible since the last Flush. None is given
+// out when another process stored the same files meanwhile: then the blobs are its.
 func (s *Store) TakeUnpacked(id ident.TreeID) (u Unpacked, ok bool) {
 	s.staging.Lock()
 	defer s.staging.Unlock()
@@ -214,16 +215,13 @@ func (u *payload) link(e *Entry) (bool, error) {
 	return false, u.at.Unlink(e.Path)
 }
 
-// relink makes a file of an unpacked payload a link to another file of the same content, in one step.
-func (a *area) relink(file string, from *dirfd.Dir, name string) error {
+// relink makes a file of an unpacked payload a link to another file of the area with the same content, in one step.
+func (a *area) relink(file, to string) error {
 	temp := a.newName()
 	if err := a.folder.disk.do("link", a.folder.name+"/"+temp); err != nil {
 		return err
 	}
-	if err := a.folder.at.Link(from, name, temp); err != nil {
-		if cannot, _ := dirfd.CannotLink(err); cannot {
-			return nil // then it is a copy
-		}
+	if err := a.folder.at.Link(a.folder.at, to, temp); err != nil {
 		return err
 	}
 	if err := a.folder.disk.do("rename", a.folder.name+"/"+file); err != nil {
