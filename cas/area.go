@@ -145,14 +145,15 @@ func (a *area) spoolFile() (f *os.File, name string, err error) {
 // stage writes one blob.
 func (a *area) stage(b *batch, id ident.BlobID, data []byte) error {
 	name := a.newName()
-	err := a.folder.fill(name, true, func(w io.Writer) error {
-		_, err := w.Write(data)
+	if err := a.write(name, blobMode, data); err != nil {
 		return err
-	})
-	if err == nil {
-		b.addBlob(id, stagedBlob{name: name, size: int64(len(data))})
 	}
-	return err
+	if err := a.folder.finish(name); err != nil {
+		_ = a.folder.at.Unlink(name)
+		return err
+	}
+	b.addBlob(id, stagedBlob{name: name, size: int64(len(data))})
+	return nil
 }
 
 // stageRecords writes the listing and the record.
@@ -171,10 +172,23 @@ func (a *area) stageRecords(b *batch, art *Artifact, listing []byte) error {
 
 func (a *area) stageText(text []byte) (name string, err error) {
 	name = a.newName()
-	return name, a.folder.fill(name, false, func(w io.Writer) error {
-		_, err := w.Write(text)
+	return name, a.write(name, 0o644, text)
+}
+
+// write makes a new file of the area that holds data. On an error nothing is left.
+func (a *area) write(name string, mode fs.FileMode, data []byte) error {
+	f := a.folder
+	err := f.disk.do("create", f.name+"/"+name)
+	if err == nil {
+		err = f.disk.do("write", f.name+"/"+name)
+	}
+	if err != nil {
 		return err
-	})
+	}
+	if err = f.at.Write(name, mode, data); err != nil {
+		_ = f.at.Unlink(name)
+	}
+	return err
 }
 
 // discard removes what was staged for a Put that failed. An unpacked payload goes with the area.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"time"
 
 	"github.com/openpackage/opkg/internal/dirfd"
 )
@@ -89,24 +88,23 @@ func (f *folder) create(name string, perm fs.FileMode) (*os.File, error) {
 }
 
 // finish gives a blob its mode and time. The umask may have taken from the mode.
-func (f *folder) finish(file *os.File, name string) error {
+func (f *folder) finish(name string) error {
 	if err := f.disk.do("chmod", f.name+"/"+name); err != nil {
 		return err
 	}
-	fi, err := file.Stat()
+	fi, err := f.at.Stat(name)
 	if err != nil {
 		return err
 	}
-	if fi.Mode().Perm() != blobMode {
-		if err := file.Chmod(blobMode); err != nil {
+	if fi.Mode.Perm() != blobMode {
+		if err := f.root.Chmod(name, blobMode); err != nil {
 			return err
 		}
 	}
 	if err := f.disk.do("chtimes", f.name+"/"+name); err != nil {
 		return err
 	}
-	t := time.Unix(BlobTime, 0)
-	return f.root.Chtimes(name, t, t)
+	return f.at.SetTime(name, BlobTime*1e9)
 }
 
 func (f *folder) remove(name string) error {
@@ -116,12 +114,12 @@ func (f *folder) remove(name string) error {
 	return f.root.Remove(name)
 }
 
-// replace moves a file of f to a path of the store, over what stands there.
-func (f *folder) replace(name, to string) error {
-	if err := f.disk.do("rename", to); err != nil {
+// replace moves a file of f into another directory of the store, over what stands there.
+func (f *folder) replace(name string, to *dirfd.Dir, as string) error {
+	if err := f.disk.do("rename", as); err != nil {
 		return err
 	}
-	return f.disk.root.Rename(f.name+"/"+name, to)
+	return f.at.Replace(name, to, as)
 }
 
 // writer is a file to which each write is a step.
@@ -160,7 +158,7 @@ func (f *folder) fill(name string, blob bool, body func(io.Writer) error) (err e
 		return err
 	}
 	if blob {
-		return f.finish(file, name)
+		return f.finish(name)
 	}
 	return nil
 }

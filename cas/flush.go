@@ -67,26 +67,34 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 	if err := s.publishBlobs(ctx, a, b); err != nil { // step 8
 		return err
 	}
-	d := a.folder.disk
-	for _, dir := range []string{treesDir, artifactsDir} {
-		if err := d.mkdir(dir); err != nil {
-			return err
-		}
-	}
 	trees := slices.SortedFunc(maps.Keys(b.trees), func(x, y ident.TreeID) int { return bytes.Compare(x[:], y[:]) })
-	for _, id := range trees { // step 9
-		if err := a.folder.replace(b.trees[id], treeName(id)); err != nil {
-			return err
-		}
+	err := a.replaceAll(treesDir, len(trees), func(i int) (name, as string) { return b.trees[trees[i]], trees[i].Hex() }) // step 9
+	if err != nil {
+		return err
 	}
 	artifacts := slices.SortedFunc(maps.Keys(b.artifacts), func(x, y ident.SHA256) int { return bytes.Compare(x[:], y[:]) })
-	for _, id := range artifacts { // step 10
-		if err := a.folder.replace(b.artifacts[id], artifactName(id)); err != nil {
-			return err
-		}
+	err = a.replaceAll(artifactsDir, len(artifacts), func(i int) (name, as string) { return b.artifacts[artifacts[i]], artifacts[i].String() }) // step 10
+	if err != nil {
+		return err
 	}
 	if !s.crowded.Swap(false) {
 		s.handOut(b.unpacked)
+	}
+	return nil
+}
+
+// replaceAll moves n files of the area into the directory dir of the store.
+func (a *area) replaceAll(dir string, n int, file func(i int) (name, as string)) error {
+	to, err := a.folder.disk.folder(dir)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	for i := range n {
+		name, as := file(i)
+		if err := a.folder.replace(name, to.at, as); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (s *Store) RegisterRoot(workspace, lockPath string) error {
 		err = folder.syncAll([]string{"root"})
 	}
 	if err == nil {
-		err = folder.replace("root", name)
+		err = folder.replace("root", folder.disk.at, name)
 	}
 	return s.within(err)
 }

@@ -227,7 +227,7 @@ func (a *area) relink(file, to string) error {
 	if err := a.folder.disk.do("rename", a.folder.name+"/"+file); err != nil {
 		return err
 	}
-	if err := a.folder.at.Rename(temp, a.folder.at, file); err != nil {
+	if err := a.folder.at.Replace(temp, a.folder.at, file); err != nil {
 		return err
 	}
 	if err := a.folder.disk.do("chtimes", a.folder.name+"/"+path.Dir(file)); err != nil {

@@ -109,7 +109,7 @@ func (s *Store) writeMark(boot string) error {
 		err = f.syncOneByOne([]string{"mark"})
 	}
 	if err == nil {
-		err = f.replace("mark", unsyncedFile)
+		err = f.replace("mark", f.disk.at, unsyncedFile)
 	}
 	if err == nil {
 		err = f.disk.do("sync", ".")

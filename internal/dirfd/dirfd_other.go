@@ -174,7 +174,12 @@ func (d *Dir) OpenLock(name string, mode fs.FileMode, make bool) (*os.File, erro
 	return d.root.OpenFile(name, flags, mode)
 }
 
-// Rename moves what stands under old to name in to, unless a directory stands there: fs.ErrExist.
+// Replace moves the file under old to name in to, over a file that stands there.
+func (d *Dir) Replace(old string, to *Dir, name string) error {
+	return os.Rename(d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name)))
+}
+
+// Rename moves the directory under old to name in to, unless anything stands there: fs.ErrExist.
 func (d *Dir) Rename(old string, to *Dir, name string) error {
 	from, target := filepath.FromSlash(old), filepath.FromSlash(name)
 	if _, err := to.root.Lstat(target); err == nil {

@@ -272,8 +272,13 @@ func (d *Dir) OpenLock(name string, mode fs.FileMode, make bool) (*os.File, erro
 	return os.NewFile(uintptr(fd), d.join(name)), nil
 }
 
-// Rename moves what stands under old to name in to, unless something other than an empty directory stands there:
-// fs.ErrExist. A file of that name is replaced by a file.
+// Replace moves the file under old to name in to, over a file that stands there.
+func (d *Dir) Replace(old string, to *Dir, name string) error {
+	return to.fail("rename", name, again(func() error { return unix.Renameat(d.fd, old, to.fd, name) }))
+}
+
+// Rename moves the directory under old to name in to, unless something other than an empty directory stands there:
+// fs.ErrExist.
 func (d *Dir) Rename(old string, to *Dir, name string) error {
 	err := again(func() error { return unix.Renameat(d.fd, old, to.fd, name) })
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.ENOTDIR) {
