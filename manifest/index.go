@@ -78,10 +78,14 @@ func (e *editor) index(root *strictyaml.Node, entries []IndexEntry) error {
 	if err != nil {
 		return err
 	}
+	at := make(map[string]int, len(fields))
+	for i, f := range fields {
+		at[f.Key.Text] = i
+	}
 	var fresh []IndexEntry
 	for _, entry := range entries {
-		i := slices.IndexFunc(fields, func(f strictyaml.Field) bool { return f.Key.Text == string(entry.Name) })
-		if i < 0 {
+		i, known := at[string(entry.Name)]
+		if !known {
 			fresh = append(fresh, entry)
 		} else if err := e.setIndexEntry(f.Value, fields[i], entry); err != nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/cas"
@@ -309,8 +308,12 @@ func (ws *Workspace) checkFresh(l *lock.Lock) error {
 		return err
 	}
 	local := requires
+	required := make(map[ident.Name]bool, len(requires))
+	for _, r := range requires {
+		required[r.Name] = true
+	}
 	for _, p := range l.Packages {
-		if slices.ContainsFunc(requires, func(r lock.Require) bool { return r.Name == p.Name }) {
+		if required[p.Name] {
 			continue
 		}
 		nested := ws.hasNested(p.Name)
