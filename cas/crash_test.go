@@ -10,9 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/openpackage/opkg/ident"
 )
@@ -57,7 +59,7 @@ func work(t testing.TB, s *Store) error {
 	if err := s.SetPlaced("demo", mustVersion(t, "1.0.0"), ident.TreeID{1}); err != nil {
 		return err
 	}
-	return s.RegisterRoot("/work space", "/work space/opkg.lock")
+	return s.RegisterRoot(Root{Workspace: "/work space", Lock: "/work space/opkg.lock"}, time.Unix(BlobTime, 0))
 }
 
 func workPackages() []pkg {
@@ -178,7 +180,8 @@ func TestEveryOperationMayFail(t *testing.T) {
 			t.Logf("each of %d operations failed once", n-1)
 			return
 		}
-		if !errors.Is(err, syscall.ENOSPC) {
+		noted := strings.HasPrefix(failed, "chtimes roots/") || strings.HasPrefix(failed, "chtimes trees/") // when it was used: no error
+		if !errors.Is(err, syscall.ENOSPC) && !noted {
 			t.Errorf("%s fails: error %v", failed, err)
 		}
 		if left, _ := os.ReadDir(filepath.Join(dir, tmpDir)); len(left) != 0 {

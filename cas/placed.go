@@ -2,7 +2,6 @@ package cas
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -27,9 +26,6 @@ type placed struct {
 	read  bool
 	info  dirfd.Info // of the file when it was read
 	trees map[placedKey]placedTree
-
-	journal *os.File // for appending; nil until something is noted
-	end     int64    // where the last line that was appended ends
 }
 
 type placedTree struct {
@@ -67,19 +63,16 @@ func (s *Store) PlacedSafely(name ident.Name, version ident.Version) (id ident.T
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
 // stands there whole.
 func (s *Store) SetPlaced(name ident.Name, version ident.Version, tree ident.TreeID) error {
-	return s.appendPlaced(fmt.Sprintf("placed %s %s %s\n", name, version, tree))
+	return s.SetPlacedAll([]Placement{{name, version, tree}})
 }
 
 // ClearPlaced notes that the version directory is opkg's no more: it was removed.
 func (s *Store) ClearPlaced(name ident.Name, version ident.Version) error {
-	return s.appendPlaced(fmt.Sprintf("cleared %s %s\n", name, version))
+	return s.ClearPlacedAll([]Placement{{Name: name, Version: version}})
 }
 
-// appendPlaced writes one line by one write, which the file system puts behind those of other processes.
-func (s *Store) appendPlaced(line string) error {
-	p := &s.placed
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// appendPlaced writes lines by one write, which the file system puts behind those of other processes.
+func (s *Store) appendPlaced(lines string) error {
 	d, err := s.create()
 	if err != nil {
 		return s.within(err)
@@ -87,40 +80,18 @@ func (s *Store) appendPlaced(line string) error {
 	if err := d.do("append", placedFile); err != nil {
 		return s.within(err)
 	}
-	f, err := s.openJournal(d, p)
+	f, err := d.root.OpenFile(placedFile, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return s.within(err)
 	}
-	n, err := f.WriteString(line)
-	p.end += int64(n)
-	return s.within(err)
-}
-
-// openJournal opens the file, unless it is open already, and ends a line that somebody left torn.
-func (s *Store) openJournal(d *disk, p *placed) (*os.File, error) {
-	if p.journal != nil {
-		is, err := d.at.Stat(placedFile)
-		held, err2 := dirfd.StatFile(p.journal)
-		if err == nil && err2 == nil && held.Same(is) && is.Size == p.end {
-			return p.journal, nil
-		}
-		p.journal.Close()
-		p.journal = nil
-	}
-	f, err := d.root.OpenFile(placedFile, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
 	if torn(f) {
-		_, err = f.WriteString("\n")
+		lines = "\n" + lines
 	}
-	fi, serr := f.Stat()
-	if err = errors.Join(err, serr); err != nil {
-		f.Close()
-		return nil, err
+	_, err = f.WriteString(lines)
+	if cerr := f.Close(); err == nil {
+		err = cerr
 	}
-	p.journal, p.end = f, fi.Size()
-	return f, nil
+	return s.within(err)
 }
 
 // torn reports whether the last line of f has no end.
@@ -148,7 +119,7 @@ func (s *Store) readPlaced(p *placed) error {
 	if err != nil {
 		return err
 	}
-	if p.read && p.info.Same(fi) && p.info.Size == fi.Size {
+	if p.read && p.info.Same(fi) && p.info.Size == fi.Size && p.info.Mtime == fi.Mtime {
 		return nil
 	}
 	data, err := s.read(placedFile, maxPlaced)

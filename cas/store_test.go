@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,29 +180,54 @@ func TestPlaced(t *testing.T) {
 
 func TestRoots(t *testing.T) {
 	s := newStore(t)
-	want := []Root{{"/home/a/one", "/home/a/one/opkg.lock"}, {"/home/a/a \"b\"\nc", "/home/a/c/opkg.lock"}}
-	for range 2 {
+	day := time.Unix(BlobTime, 0)
+	named := []Named{{"@a/b", mustVersion(t, "1.0.0"), ident.SHA256{1}, ident.TreeID{2}}, {"c", mustVersion(t, "1.0.0+git.0123456789ab"), ident.SHA256{3}, ident.TreeID{4}}}
+	want := []Root{{Workspace: "/home/a/one", Lock: "/home/a/one/opkg.lock"}, {Workspace: "/home/a/a \"b\"\nc", Lock: "/home/a/c/opkg.lock", Named: named}}
+	for i := range 3 {
 		for _, r := range want {
-			if err := s.RegisterRoot(r.Workspace, r.Lock); err != nil {
+			if err := s.RegisterRoot(r, day.Add(time.Duration(i)*UseStep/2)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := os.WriteFile(filepath.Join(s.Dir(), rootsDir, "torn"), []byte("opkg root v1\nwork"), 0o644); err != nil {
+	for i := range want {
+		want[i].ID, want[i].Used = RootID(want[i].Workspace), day.Add(UseStep)
+	}
+	slices.SortFunc(want, func(a, b Root) int { return strings.Compare(a.ID, b.ID) })
+	for name, text := range map[string]string{"torn": "opkg root v1\nwork", "newer": "opkg root v2\n", RootID("/another"): "", RootID("/moved"): want[0].format()} {
+		if err := os.WriteFile(filepath.Join(s.Dir(), rootsDir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, damaged, err := s.ReadRoots()
+	if err != nil || len(damaged) != 4 {
+		t.Fatalf("%v, damaged %v", err, damaged)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("roots %+v, want %+v", got, want)
+	}
+	for _, e := range damaged {
+		if err := s.RemoveRoot(e.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.MarkGone(got[0], day.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Roots()
-	if err != nil {
+	want[0].Gone = day.Add(time.Hour)
+	if got, damaged, _ = s.ReadRoots(); len(damaged) != 0 || len(got) != 2 || !got[0].Gone.Equal(want[0].Gone) || !got[0].Used.Equal(want[0].Used) {
+		t.Errorf("roots %+v, damaged %v", got, damaged)
+	}
+	if err := s.RegisterRoot(Root{Workspace: want[0].Workspace, Lock: "/elsewhere/opkg.lock", Gone: day}, day); err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(got, want) && !reflect.DeepEqual(got, []Root{want[1], want[0]}) {
-		t.Errorf("roots %q", got)
+	if got, _ := s.Roots(); len(got) != 2 || got[0].Lock != "/elsewhere/opkg.lock" || !got[0].Gone.IsZero() || !got[0].Used.Equal(day) {
+		t.Errorf("roots %+v", got)
 	}
-	if err := s.RegisterRoot(want[0].Workspace, "/elsewhere/opkg.lock"); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := s.Roots(); len(got) != 2 || !strings.Contains(got[0].Lock+got[1].Lock, "/elsewhere/") {
-		t.Errorf("roots %q", got)
+	for _, id := range []string{"nobody", "../placed", "", ".", ".."} {
+		if err := s.RemoveRoot(id); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("RemoveRoot(%q): %v", id, err)
+		}
 	}
 }
 

@@ -69,6 +69,13 @@ func (s *Store) DeferSync() (bool, error) {
 	return true, nil
 }
 
+// isMarked reports whether this Store has left the mark, or found it.
+func (s *Store) isMarked() bool {
+	s.mark.Lock()
+	defer s.mark.Unlock()
+	return s.marked
+}
+
 // readMark returns the boot that the mark names, and its time; "" where there is no mark. A mark that cannot be read
 // names a boot that never was.
 func (s *Store) readMark() (boot string, since time.Time, err error) {

@@ -134,3 +134,24 @@ func TestMarks(t *testing.T) {
 		t.Error("what was synced is doubted")
 	}
 }
+
+// TestCompactionKeepsDoubt holds that a shorter journal doubts what the longer one doubted.
+func TestCompactionKeepsDoubt(t *testing.T) {
+	s := booted(t, filepath.Join(t.TempDir(), "v1"), "one")
+	v1, v2 := mustVersion(t, "1.0.0"), mustVersion(t, "2.0.0")
+	for i := range byte(9) {
+		if err := errors.Join(s.SetPlaced("demo", v1, ident.TreeID{i}), s.SetPlaced("demo", v2, ident.TreeID{i})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(s.appendPlaced(doubtedLine), s.SetPlaced("demo", v2, ident.TreeID{9}), s.CompactPlaced()); err != nil {
+		t.Fatal(err)
+	}
+	again := booted(t, s.Dir(), "one")
+	if id, ok, safely := again.PlacedSafely("demo", v1); id != (ident.TreeID{8}) || !ok || safely {
+		t.Errorf("%v, %v, %v", id, ok, safely)
+	}
+	if id, ok, safely := again.PlacedSafely("demo", v2); id != (ident.TreeID{9}) || !ok || !safely {
+		t.Errorf("%v, %v, %v", id, ok, safely)
+	}
+}

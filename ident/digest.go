@@ -107,6 +107,11 @@ func (e *MismatchError) Error() string {
 	return b.String()
 }
 
+// Hint says what to do.
+func (e *MismatchError) Hint() string {
+	return "nothing of it was installed, and trying again is no cure: a published version never changes, so ask whoever runs the registry"
+}
+
 // shown is a value in a message, where one that is missing must not be a hole.
 func shown(s string) string {
 	if s == "" {

@@ -22,18 +22,12 @@ const syncEach = 64
 func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 	res := &Result{}
 	var work []*Step
-	adopts := 0
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
 		case s.Action == Blocked:
 			return nil, t.occupied(s)
 		case s.Action == Keep:
 			res.Kept++
-			if s.doubted {
-				t.note(s)
-			}
-		case s.Action == Adopt:
-			adopts++
 		case s.needsTree():
 			work = append(work, s)
 		}
@@ -46,7 +40,7 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 		return nil, err
 	}
 	defer root.close()
-	t.adopt(p, adopts, res)
+	t.adopt(p, res)
 	if len(work) == 0 {
 		t.tidy(root)
 		return res, nil
@@ -63,19 +57,20 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 	return res, nil
 }
 
-// adopt notes what stood there already as opkg's. Where that cannot be written, the next run finds it again.
-func (t *Target) adopt(p *Plan, n int, res *Result) {
-	for i := 0; i < len(p.Steps) && res.Adopted < n; i++ {
-		if s := &p.Steps[i]; s.Action == Adopt {
-			t.note(s)
+// adopt notes what stood there already as opkg's, and what was found to have outlived a restart. Where that cannot be written,
+// the next run finds it again.
+func (t *Target) adopt(p *Plan, res *Result) {
+	var wants []Want
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Action == Adopt {
 			res.Adopted++
 		}
+		if s.Action == Adopt || s.doubted {
+			wants = append(wants, s.Want)
+		}
 	}
-}
-
-// note notes that the content of a version directory was found to be right.
-func (t *Target) note(s *Step) {
-	t.warn("it cannot be noted that "+s.Dir+" is in use", t.store.SetPlaced(s.Want.Name, s.Want.Version, s.Want.Tree))
+	t.warn("it cannot be noted which version directories were adopted", t.store.SetPlacedAll(placements(wants)))
 }
 
 // open opens the target, and makes it if that is asked.
@@ -151,6 +146,7 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 	}
 	if err == nil {
 		err = each(ctx, len(steps), func(ctx context.Context, i int) error { return r.swap(ctx, stages[i]) })
+		err = errors.Join(err, r.note(stages))
 	}
 	for _, s := range stages {
 		if s == nil {
@@ -167,6 +163,17 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 		}
 	}
 	return !r.leftovers.Load(), err
+}
+
+// note writes down which versions opkg placed, all at once.
+func (r *run) note(stages []*stage) error {
+	var wants []Want
+	for _, s := range stages {
+		if s.placed {
+			wants = append(wants, s.step.Want)
+		}
+	}
+	return r.store.SetPlacedAll(placements(wants))
 }
 
 // count adds what became of a stage to the result.

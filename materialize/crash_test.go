@@ -87,6 +87,9 @@ func (sh *shelf) trees(t *testing.T) map[string]string {
 func (sh *shelf) checkRecovers(t *testing.T) {
 	t.Helper()
 	sh.sync(t)
+	for try := 0; try < 5 && len(sh.leftovers(t)) > 0; try++ { // a process that another test forks holds our lock until it execs
+		sh.sync(t)
+	}
 	taken := slices.IndexFunc(sh.wants, func(w Want) bool { return w.Name == "taken" })
 	wants := sh.wants
 	sh.wants = slices.Delete(slices.Clone(wants), taken, taken+1) // adopted: not of our modes and times

@@ -23,6 +23,7 @@ type Target struct {
 // Options of New.
 type Options struct {
 	Force    bool // replace directories that opkg did not make
+	Thorough bool // trust no stat: read all content
 	Observer event.Observer
 }
 

@@ -420,26 +420,3 @@ func TestTreeThatIsNotInTheStore(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
-
-func TestRemove(t *testing.T) {
-	sh := newShelf(t)
-	sh.sync(t)
-	foreign(t, sh.path("demo", "9.0.0"), files{"mine.md": "mine"})
-	if removed, err := sh.target.Remove(t.Context(), Want{Name: "demo", Version: version(t, "9.0.0")}); removed || err != nil {
-		t.Errorf("another's directory: removed %v, %v", removed, err)
-	}
-	for _, w := range sh.wants {
-		if removed, err := sh.target.Remove(t.Context(), w); !removed || err != nil {
-			t.Errorf("%s: removed %v, %v", w.Name, removed, err)
-		}
-		if removed, err := sh.target.Remove(t.Context(), w); removed || err != nil {
-			t.Errorf("%s again: removed %v, %v", w.Name, removed, err)
-		}
-	}
-	if _, err := os.Stat(sh.path("demo", "9.0.0", "mine.md")); err != nil {
-		t.Error(err)
-	}
-	if _, err := os.Stat(sh.path("@team")); !errors.Is(err, fs.ErrNotExist) {
-		t.Error("an empty scope is left")
-	}
-}

@@ -51,7 +51,7 @@ const looks = 3
 // decide sets the action of one step.
 func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	made, known, safely := t.store.PlacedSafely(s.Want.Name, s.Want.Version)
-	trusted := safely && made == s.Want.Tree
+	trusted := safely && made == s.Want.Tree && !t.opt.Thorough
 	seen, err := t.look(ctx, root, s.Want, trusted)
 	for n := 1; n < looks && errors.Is(err, fs.ErrNotExist); n++ {
 		seen, err = t.look(ctx, root, s.Want, trusted)

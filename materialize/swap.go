@@ -22,10 +22,6 @@ func (r *run) swap(ctx context.Context, s *stage) error {
 		return fmt.Errorf("place %s: %w", s.step.Dir, err)
 	}
 	if s.placed {
-		w := s.step.Want
-		if err := r.store.SetPlaced(w.Name, w.Version, w.Tree); err != nil {
-			return err
-		}
 		r.announce(s.step)
 	}
 	if s.waiting { // under its name stands the old version now, or this one came too late
@@ -121,59 +117,4 @@ func (r *run) remove(parent *dir, name string) {
 		r.leftovers.Store(true)
 		r.warn("an older version cannot be removed", err)
 	}
-}
-
-// Remove removes a version directory that opkg made; removed is false when none stands there or opkg did not make what
-// does.
-func (t *Target) Remove(ctx context.Context, w Want) (removed bool, err error) {
-	if _, known := t.store.Placed(w.Name, w.Version); !known {
-		return false, nil
-	}
-	root, err := openDir(t.dir, t.step)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, t.store.ClearPlaced(w.Name, w.Version)
-	}
-	if err != nil {
-		return false, err
-	}
-	defer root.close()
-	d, seen, err := t.versionAt(root, w)
-	if err != nil {
-		return false, err
-	}
-	if d == nil {
-		if seen.there {
-			return false, nil
-		}
-		return false, t.store.ClearPlaced(w.Name, w.Version)
-	}
-	d.close()
-	g, err := t.enter(ctx, root)
-	if err != nil {
-		return false, err
-	}
-	r := &run{Target: t, root: root}
-	if err = r.takeAway(w); err == nil {
-		r.prune(w)
-	}
-	t.leave(g, !r.leftovers.Load())
-	return err == nil, err
-}
-
-// takeAway renames a version out of sight, and then removes it.
-func (r *run) takeAway(w Want) error {
-	parent, err := r.nameDir(w, false)
-	if err != nil {
-		return err
-	}
-	defer parent.close()
-	old := r.tempName()
-	if err := parent.rename(w.Version.String(), old); err != nil {
-		return err
-	}
-	if err := r.store.ClearPlaced(w.Name, w.Version); err != nil {
-		return err
-	}
-	r.remove(parent, old)
-	return nil
 }

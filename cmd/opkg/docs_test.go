@@ -18,7 +18,7 @@ func TestDocs(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the sessions are a POSIX shell's")
 	}
-	for _, page := range []string{"README.md", "docs/json.md", "docs/ci.md"} {
+	for _, page := range []string{"README.md", "docs/json.md", "docs/ci.md", "docs/verify.md", "docs/troubleshooting.md"} {
 		t.Run(page, func(t *testing.T) {
 			file := filepath.Join("..", "..", filepath.FromSlash(page))
 			data, err := os.ReadFile(file)

@@ -38,8 +38,8 @@ var exitRules = []exitRule{
 	{3, "stale", "the lock is missing, stale or not closed", anyOf(as[*lock.StaleError], as[*lock.NotClosedError], as[*ops.NoLockError])},
 	{4, "no-solution", "no set of versions satisfies all requirements", as[*solver.NoSolutionError]},
 	{5, "integrity", "something is not what was promised: checksum, tree, unsafe archive, malformed registry data, source not allowed", anyOf(
-		as[*ident.MismatchError], as[*archive.UnsafeError], as[*registry.Error], as[*sources.NotAllowedError])},
-	{6, "not-found", "not found: no registry has it, or the lock does not", anyOf(as[*sources.NotFoundError], as[*ops.NotLockedError], as[*ops.NotInstalledError])},
+		as[*ident.MismatchError], as[*archive.UnsafeError], as[*registry.Error], as[*sources.NotAllowedError], as[*ops.DamagedError])},
+	{6, "not-found", "not found: no registry has it, or the lock does not", anyOf(as[*sources.NotFoundError], as[*ops.NotLockedError], as[*ops.NotInstalledError], as[*ops.NoRootError])},
 	{7, "unreachable", "a registry cannot be reached, or TLS failed", anyOf(as[*sources.UnavailableError], as[*ops.OfflineError])},
 	{8, "unauthorized", "a registry refuses the credentials, or wants some", as[*auth.Error]},
 	{9, "busy", "another opkg holds the store", as[*cas.BusyError]},

@@ -27,7 +27,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"opkg": main})
+	testscript.Main(m, map[string]func(){"opkg": main, "opkg-traced": traceMain})
 }
 
 var update = os.Getenv("OPKG_UPDATE") != ""

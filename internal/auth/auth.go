@@ -203,6 +203,10 @@ func (c *Credentials) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "credentials for %s: %s", c.origin, Redacted)
 }
 
+// Sources says where what is sent comes from ("$OPKG_TOKEN_…", "opkg login", "netrc", "$X_API_KEY"), and which variables the configuration
+// names that are not set.
+func (c *Credentials) Sources() (from string, unset []string) { return c.from, c.unset }
+
 // MarshalText implements encoding.TextMarshaler.
 func (c *Credentials) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 

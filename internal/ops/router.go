@@ -40,20 +40,28 @@ func pinsOf(requires []lock.Require) map[ident.Name]string {
 
 // opener returns what opens a configured registry: the one place that knows which kinds there are.
 func (w *World) opener(cfg *config.Config, refresh bool) func(config.Registry) (sources.Source, error) {
-	client := transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now})
-	credentials := auth.New(auth.Options{Env: w.Env, CredentialsFile: w.CredentialsFile(), NetrcFile: w.netrcFile()})
+	over := w.overHTTP(cfg)
 	return func(reg config.Registry) (sources.Source, error) {
 		switch reg.Source.Kind() {
 		case ident.Directory:
 			return file.New(reg), nil
 		case ident.StaticHTTP:
-			src, err := http.New(reg, http.Options{Client: client, Auth: credentials, ArtifactHosts: cfg.ArtifactHosts})
+			src, err := http.New(reg, over)
 			if err != nil {
 				return nil, err
 			}
 			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Refresh: refresh, Observer: w.Observer}), nil
 		}
 		return nil, &GitError{What: fmt.Sprintf("%s:%d: registry %s", reg.File, reg.Line, cmp.Or(reg.Alias, string(reg.Source))), From: reg.Source.URL()}
+	}
+}
+
+// overHTTP is what registries over HTTP share: one client, and one holder of secrets.
+func (w *World) overHTTP(cfg *config.Config) http.Options {
+	return http.Options{
+		Client:        transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now}),
+		Auth:          auth.New(auth.Options{Env: w.Env, CredentialsFile: w.CredentialsFile(), NetrcFile: w.netrcFile()}),
+		ArtifactHosts: cfg.ArtifactHosts,
 	}
 }
 

@@ -30,6 +30,8 @@ type SyncOptions struct {
 	DryRun bool // change nothing
 	Force  bool // replace version directories that opkg did not make
 	Relock bool // refresh a stale lock even where CI is set
+
+	thorough bool // trust no stat of what stands on this machine
 }
 
 // SyncResult is what Sync did, or with DryRun would do.
@@ -83,13 +85,9 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 			return err
 		}
 		defer release()
-		// Before there is anything to write to the disk: what is synced here would wait for all of that.
-		if err := store.RegisterRoot(ws.Root, ws.LockPath()); err != nil {
-			ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "cleaning the store will not know what this workspace needs")
-		}
 	}
-	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Observer: ws.world.Observer})
-	b := &bringing{ws: ws, opt: opt, res: res, router: router, packages: packages, store: store, target: target}
+	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Observer: ws.world.Observer})
+	b := &bringing{ws: ws, opt: opt, res: res, lock: l, router: router, packages: packages, store: store, target: target}
 	defer store.DropUnpacked()
 	// What the store has is believed at first. If something turns out to be missing there, or damaged, all of it is looked at.
 	err = b.run(ctx, opt.DryRun)
@@ -107,6 +105,7 @@ type bringing struct {
 	ws       *Workspace
 	opt      SyncOptions
 	res      *SyncResult
+	lock     *lock.Lock
 	router   *sources.Router
 	packages []lock.Package
 	store    *cas.Store
@@ -134,6 +133,12 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 	}
 	if err := b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch); err != nil {
 		return err
+	}
+	if len(b.packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is
+		root := cas.Root{Workspace: b.ws.Root, Lock: b.ws.LockPath(), Named: namedBy(b.lock)}
+		if err := b.store.RegisterRoot(root, b.ws.world.Now()); err != nil {
+			b.ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
+		}
 	}
 	b.res.Applied, err = b.target.Apply(ctx, b.res.Plan)
 	return err

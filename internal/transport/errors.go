@@ -22,6 +22,7 @@ type StatusError struct {
 	Status   int
 	Wait     time.Duration // what Retry-After asks for; 0: nothing
 	Attempts int
+	Date     time.Time // by the server's clock; zero: it did not say
 }
 
 func (e *StatusError) Error() string {

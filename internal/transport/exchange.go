@@ -54,6 +54,7 @@ func (s *Site) exchange(ctx context.Context, u *url.URL, header http.Header, wan
 		return nil, errUnasked304
 	}
 	e := &StatusError{URL: origin.Show(ans.url), Origin: origin.Of(ans.url), Status: ans.StatusCode}
+	e.Date, _ = http.ParseTime(ans.Header.Get("Date"))
 	if e.temporary() {
 		e.Wait = retryAfter(ans.Header, s.c.opt.Now())
 	}

@@ -98,6 +98,27 @@ func (s *Source) Fetch(ctx context.Context, name ident.Name, opt sources.FetchOp
 	return doc, nil
 }
 
+// Probe asks for the index of a name that nobody needs to have, to learn whether the registry answers at all. date is the time by its
+// clock, zero where it does not say. Errors as of List, but a *sources.NotFoundError: that is an answer.
+func (s *Source) Probe(ctx context.Context) (date time.Time, err error) {
+	got, err := s.site.Get(ctx, s.indexURL(probed), transport.GetOptions{Accept: "application/json", NoCache: true, MaxSize: registry.MaxIndexSize})
+	var status *transport.StatusError
+	switch {
+	case err == nil:
+		date, _ = http.ParseTime(got.Header.Get("Date"))
+		return date, nil
+	case errors.As(err, &status) && status.Status == http.StatusNotFound:
+		return status.Date, nil
+	}
+	return date, s.explain(err, sources.Ref{Name: probed})
+}
+
+// probed is what Probe asks for.
+const probed ident.Name = "opkg-doctor"
+
+// Credentials are what is sent to this registry.
+func (s *Source) Credentials() *auth.Credentials { return s.creds }
+
 // Parse implements sources.Revalidator.
 func (s *Source) Parse(name ident.Name, data []byte) (*registry.Index, error) {
 	file := s.indexURL(name).String()

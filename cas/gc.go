@@ -1,0 +1,460 @@
+package cas
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// GCOptions say what of the store stays, beside what a root names.
+type GCOptions struct {
+	Live    []Named   // what the locks name
+	Since   time.Time // what was used since then stays as well; zero: nothing more, or with MaxSize everything
+	MaxSize int64     // > 0: of what would stay and is not live, the least recently used goes until all blobs take no more than this, in bytes
+}
+
+// GC is a garbage collection of the store that was planned. The caller holds the store alone from PlanGC to Sweep; for a plan that
+// is only shown, it need not.
+//
+// Sweep removes records, then listings, then blobs, so that a kill leaves garbage, and never a record without what it names.
+type GC struct {
+	Artifacts, Trees, Blobs int   // how many are to go
+	Size                    int64 // what stays takes, in bytes; 0 unless MaxSize was given
+	Live                    int64 // of it, what the locks name; likewise
+
+	store   *Store
+	records []string // names of files, in the order of their removal
+	trees   []string
+	blobs   []string
+	kept    map[ident.TreeID]*keptTree
+}
+
+// keptTree is a listing that stays.
+type keptTree struct {
+	live bool
+	used time.Time
+	tree *Tree // nil where the listing is damaged: what it names is not known
+}
+
+// Spares reports whether a tree stays although no lock names it.
+func (g *GC) Spares(id ident.TreeID) bool { return g.kept[id] != nil && !g.kept[id].live }
+
+// PlanGC looks at the whole store and says what is to go. A file that no opkg makes is left alone.
+func (s *Store) PlanGC(ctx context.Context, opt GCOptions) (*GC, error) {
+	g := &GC{store: s, kept: make(map[ident.TreeID]*keptTree)}
+	d, err := s.open()
+	if err != nil {
+		return g, s.within(ignoreMissing(err))
+	}
+	live := make(map[ident.TreeID]bool)
+	liveArchives := make(map[ident.SHA256]bool)
+	for i := range opt.Live {
+		live[opt.Live[i].Tree], liveArchives[opt.Live[i].SHA256] = true, true
+	}
+	records, err := s.readRecords(ctx, d)
+	if err != nil {
+		return nil, s.within(err)
+	}
+	for id, a := range records {
+		if a != nil && liveArchives[id] {
+			live[a.Tree] = true
+		}
+	}
+	if err := g.chooseTrees(ctx, d, live, opt); err != nil {
+		return nil, s.within(err)
+	}
+	blobs, err := g.chooseBlobs(ctx, d, opt.MaxSize)
+	if err != nil {
+		return nil, s.within(err)
+	}
+	for id, a := range records {
+		if a == nil || g.kept[a.Tree] == nil {
+			g.records = append(g.records, artifactName(id))
+		}
+	}
+	if err := g.dropTrees(d); err != nil {
+		return nil, s.within(err)
+	}
+	slices.Sort(g.records)
+	g.blobs = blobs
+	g.count()
+	return g, nil
+}
+
+const treePrefix = "blake3:"
+
+// digests lists the files of a directory that are named by 64 hex digits, sorted.
+func (d *disk) digests(dir string) ([]string, error) {
+	entries, err := fs.ReadDir(d.root.FS(), dir)
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, err := ident.ParseSHA256(e.Name()); err == nil && strings.ToLower(e.Name()) == e.Name() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// readRecords reads all records; a damaged one is nil.
+func (s *Store) readRecords(ctx context.Context, d *disk) (map[ident.SHA256]*Artifact, error) {
+	names, err := d.digests(artifactsDir)
+	if err != nil {
+		return nil, err
+	}
+	records := make(map[ident.SHA256]*Artifact, len(names))
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		id, err := ident.ParseSHA256(name)
+		if err != nil {
+			return nil, err
+		}
+		data, err := s.read(artifactName(id), maxRecord)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		a, err := parseArtifact(data)
+		if err != nil || a.SHA256 != id {
+			a = nil
+		}
+		records[id] = a
+	}
+	return records, nil
+}
+
+// chooseTrees decides which listings stay, the bound on the size apart.
+func (g *GC) chooseTrees(ctx context.Context, d *disk, live map[ident.TreeID]bool, opt GCOptions) error {
+	names, err := d.digests(treesDir)
+	if err != nil {
+		return err
+	}
+	for _, h := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		id, err := ident.ParseTreeID(treePrefix + h)
+		if err != nil {
+			return err
+		}
+		fi, err := d.root.Lstat(treeName(id))
+		if err != nil {
+			return err
+		}
+		recent := !opt.Since.IsZero() && !fi.ModTime().Before(opt.Since)
+		if !live[id] && !recent && (opt.MaxSize <= 0 || !opt.Since.IsZero()) {
+			continue
+		}
+		t, err := g.store.Tree(id)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if t != nil || live[id] {
+			g.kept[id] = &keptTree{live: live[id], used: fi.ModTime(), tree: t}
+		}
+	}
+	return nil
+}
+
+// chooseBlobs lists the blobs that go. With a bound on the size it first lets go listings, the least recently used first.
+func (g *GC) chooseBlobs(ctx context.Context, d *disk, maxSize int64) (gone []string, err error) {
+	users := make(map[ident.BlobID]int)
+	for _, k := range g.kept {
+		for id := range k.blobs() {
+			users[id]++
+		}
+	}
+	sizes := make(map[ident.BlobID]int64)
+	var orphans []ident.BlobID
+	err = d.eachBlob(ctx, func(id ident.BlobID) error {
+		if users[id] == 0 {
+			orphans = append(orphans, id)
+			return nil
+		}
+		if maxSize > 0 {
+			u, err := UsageOf(g.store.BlobPath(id))
+			sizes[id] = u.Bytes
+			return ignoreMissing(err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if maxSize > 0 {
+		orphans = append(orphans, g.shrink(maxSize, users, sizes)...)
+	}
+	slices.SortFunc(orphans, func(a, b ident.BlobID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range orphans {
+		gone = append(gone, BlobName(id))
+	}
+	return gone, nil
+}
+
+// blobs are those of a listing, each once.
+func (k *keptTree) blobs() map[ident.BlobID]bool {
+	all := make(map[ident.BlobID]bool)
+	if k.tree != nil {
+		for i := range k.tree.Entries {
+			all[k.tree.Entries[i].Blob] = true
+		}
+	}
+	return all
+}
+
+// shrink lets go listings that are not live until what stays takes maxSize bytes or less, and returns the blobs that no
+// other listing has.
+func (g *GC) shrink(maxSize int64, users map[ident.BlobID]int, sizes map[ident.BlobID]int64) (gone []ident.BlobID) {
+	for _, n := range sizes {
+		g.Size += n
+	}
+	var spare []ident.TreeID
+	needed := make(map[ident.BlobID]bool)
+	for id, k := range g.kept {
+		if !k.live {
+			spare = append(spare, id)
+			continue
+		}
+		maps.Copy(needed, k.blobs())
+	}
+	for id := range needed {
+		g.Live += sizes[id]
+	}
+	slices.SortFunc(spare, func(a, b ident.TreeID) int {
+		return cmp.Or(g.kept[a].used.Compare(g.kept[b].used), bytes.Compare(a[:], b[:]))
+	})
+	for _, id := range spare {
+		if g.Size <= maxSize {
+			break
+		}
+		for blob := range g.kept[id].blobs() {
+			if users[blob]--; users[blob] == 0 {
+				g.Size -= sizes[blob]
+				if _, there := sizes[blob]; there {
+					gone = append(gone, blob)
+				}
+			}
+		}
+		delete(g.kept, id)
+	}
+	return gone
+}
+
+// eachBlob calls f for every blob of the store.
+func (d *disk) eachBlob(ctx context.Context, f func(ident.BlobID) error) error {
+	shards, err := fs.ReadDir(d.root.FS(), blobsDir)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, shard := range shards {
+		if len(shard.Name()) != 2 || !shard.IsDir() {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		entries, err := fs.ReadDir(d.root.FS(), blobsDir+"/"+shard.Name())
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		for _, e := range entries {
+			id, err := ident.ParseBlobID(shard.Name() + e.Name())
+			if err != nil || BlobName(id) != blobsDir+"/"+shard.Name()+"/"+e.Name() {
+				continue
+			}
+			if err := f(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Sweep removes what PlanGC found, and counts what that frees; without really, it only counts. What cannot be removed is
+// passed over: the error is the first of them.
+func (g *GC) Sweep(ctx context.Context, really bool, tally *Tally) error {
+	var first error
+	for _, list := range [][]string{g.records, g.trees, g.blobs} {
+		for _, name := range list {
+			if err := ctx.Err(); err != nil {
+				return errors.Join(first, err)
+			}
+			if err := g.store.sweepOne(name, really, tally); err != nil && first == nil {
+				first = err
+			}
+		}
+	}
+	if really && first == nil {
+		g.pruneShards()
+	}
+	return first
+}
+
+func (s *Store) sweepOne(name string, really bool, tally *Tally) error {
+	u, err := UsageOf(filepath.Join(s.dir, filepath.FromSlash(name)))
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	if really {
+		d, err := s.open()
+		if err == nil {
+			err = d.do("remove", name)
+		}
+		if err == nil {
+			err = d.root.RemoveAll(name) // whatever stands there
+		}
+		if err != nil {
+			return s.within(err)
+		}
+	}
+	tally.Removed(u)
+	return nil
+}
+
+// pruneShards removes directories of blobs that are empty now.
+func (g *GC) pruneShards() {
+	d, err := g.store.open()
+	if err != nil {
+		return
+	}
+	last := ""
+	for _, name := range g.blobs {
+		shard := name[:len(blobsDir)+3]
+		if shard == last {
+			continue
+		}
+		last = shard
+		if d.do("rmdir", shard) == nil {
+			_ = d.root.Remove(shard) // not empty
+		}
+	}
+}
+
+// Leftovers removes what killed runs left in tmp, and counts it; without really, it only counts. The caller holds the store alone.
+func (s *Store) Leftovers(really bool, tally *Tally) (n int, err error) {
+	d, err := s.open()
+	if err != nil {
+		return 0, s.within(ignoreMissing(err))
+	}
+	entries, err := fs.ReadDir(d.root.FS(), tmpDir)
+	if err != nil {
+		return 0, s.within(ignoreMissing(err))
+	}
+	for _, e := range entries {
+		name := tmpDir + "/" + e.Name()
+		used, err := UsageBelow(filepath.Join(s.dir, filepath.FromSlash(name)))
+		if err != nil {
+			return n, s.within(err)
+		}
+		if really {
+			if err := d.do("remove", name); err != nil {
+				return n, s.within(err)
+			}
+			if err := d.root.RemoveAll(name); err != nil {
+				return n, s.within(err)
+			}
+		}
+		n++
+		for _, u := range used {
+			tally.Removed(u)
+		}
+	}
+	return n, nil
+}
+
+// UsageBelow is what a directory and all in it take, name by name; nothing for one that is not there.
+func UsageBelow(dir string) (all []Usage, err error) {
+	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		u, err := UsageOf(path)
+		if err == nil {
+			all = append(all, u)
+		}
+		return ignoreMissing(err)
+	})
+	return all, err
+}
+
+// Alone takes the store's lock exclusively if that needs no waiting; ok is false when another uses the store, or when no lock can be
+// had. Unlike Exclusive it makes nothing: for who only looks.
+func (s *Store) Alone() (release func(), ok bool) {
+	d, err := s.open()
+	if err != nil {
+		return func() {}, false
+	}
+	f, err := d.root.OpenFile(lockFile, os.O_RDWR, 0)
+	if err != nil {
+		return func() {}, false
+	}
+	if ok, err := tryLock(f, true); !ok || err != nil {
+		f.Close()
+		return func() {}, false
+	}
+	return func() { f.Close() }, true
+}
+
+// PlanClean says that everything is to go that a registry can give again. The listings of version directories stay: without them,
+// every sync would have to hash what it can tell by stats.
+func (s *Store) PlanClean(ctx context.Context) (*GC, error) {
+	g := &GC{store: s, kept: make(map[ident.TreeID]*keptTree)}
+	d, err := s.open()
+	if err != nil {
+		return g, s.within(ignoreMissing(err))
+	}
+	placed, err := s.Placements()
+	if err != nil {
+		return nil, err
+	}
+	for i := range placed {
+		g.kept[placed[i].Tree] = &keptTree{live: true}
+	}
+	records, err := d.digests(artifactsDir)
+	if err != nil {
+		return nil, s.within(err)
+	}
+	for _, h := range records {
+		g.records = append(g.records, artifactsDir+"/"+h)
+	}
+	if err := g.dropTrees(d); err != nil {
+		return nil, s.within(err)
+	}
+	err = d.eachBlob(ctx, func(id ident.BlobID) error {
+		g.blobs = append(g.blobs, BlobName(id))
+		return nil
+	})
+	g.count()
+	return g, s.within(err)
+}
+
+// dropTrees lists the listings that are not kept.
+func (g *GC) dropTrees(d *disk) error {
+	trees, err := d.digests(treesDir)
+	if err != nil {
+		return err
+	}
+	for _, h := range trees {
+		if id, err := ident.ParseTreeID(treePrefix + h); err == nil && g.kept[id] == nil {
+			g.trees = append(g.trees, treeName(id))
+		}
+	}
+	return nil
+}
+
+func (g *GC) count() {
+	g.Artifacts, g.Trees, g.Blobs = len(g.records), len(g.trees), len(g.blobs)
+}

@@ -1,0 +1,101 @@
+package cas
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/openpackage/opkg/ident"
+)
+
+// Placement is one version directory that opkg made, and what it put there.
+type Placement struct {
+	Name    ident.Name
+	Version ident.Version
+	Tree    ident.TreeID
+}
+
+func (p *Placement) placed() string {
+	return fmt.Sprintf("placed %s %s %s\n", p.Name, p.Version, p.Tree)
+}
+
+func (p *Placement) cleared() string { return fmt.Sprintf("cleared %s %s\n", p.Name, p.Version) }
+
+// SetPlacedAll is SetPlaced for many, by one write.
+func (s *Store) SetPlacedAll(all []Placement) error { return s.appendAll(all, (*Placement).placed) }
+
+// ClearPlacedAll is ClearPlaced for many, by one write.
+func (s *Store) ClearPlacedAll(all []Placement) error { return s.appendAll(all, (*Placement).cleared) }
+
+func (s *Store) appendAll(all []Placement, line func(*Placement) string) error {
+	if len(all) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for i := range all {
+		b.WriteString(line(&all[i]))
+	}
+	return s.appendPlaced(b.String())
+}
+
+// Placements are the version directories that opkg made, as far as it knows, sorted by name and version. Lines that
+// name no package that there can be are read past.
+func (s *Store) Placements() ([]Placement, error) {
+	p := &s.placed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := s.readPlaced(p); err != nil {
+		return nil, s.within(ignoreMissing(err))
+	}
+	all := make([]Placement, 0, len(p.trees))
+	for key, tree := range p.trees {
+		name, err := ident.ParseName(string(key.name))
+		version, verr := ident.ParseVersion(key.version)
+		if errors.Join(err, verr) == nil && version.String() == key.version {
+			all = append(all, Placement{name, version, tree.id})
+		}
+	}
+	slices.SortFunc(all, func(a, b Placement) int {
+		return strings.Compare(a.placed(), b.placed())
+	})
+	return all, nil
+}
+
+// CompactPlaced rewrites the journal without what later lines override, if that makes it half as long or less. The caller holds the
+// store alone.
+func (s *Store) CompactPlaced() error {
+	all, err := s.Placements()
+	if err != nil {
+		return err
+	}
+	d, err := s.open()
+	if err != nil {
+		return s.within(ignoreMissing(err))
+	}
+	fi, err := d.root.Lstat(placedFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.within(err)
+	}
+	var doubted, safe strings.Builder
+	for i := range all {
+		if _, _, safely := s.PlacedSafely(all[i].Name, all[i].Version); safely {
+			safe.WriteString(all[i].placed())
+		} else {
+			doubted.WriteString(all[i].placed())
+		}
+	}
+	b := &safe
+	if doubted.Len() > 0 {
+		b = &doubted
+		b.WriteString(doubtedLine + safe.String())
+	}
+	if int64(b.Len())*2 > fi.Size() {
+		return nil
+	}
+	return s.replaceFile(placedFile, b.String())
+}

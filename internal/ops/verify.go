@@ -1,0 +1,287 @@
+package ops
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/lock"
+	"github.com/openpackage/opkg/materialize"
+)
+
+// VerifyOptions say what Verify looks at.
+type VerifyOptions struct {
+	All    bool // the whole store, and every version directory that opkg made; no workspace is needed
+	NoDev  bool // leave out what only dev-dependencies need
+	Online bool // also ask the sources
+	Repair bool // mend what is wrong, then look again
+}
+
+// VerifyResult is what Verify found.
+type VerifyResult struct {
+	Packages int // version directories that were looked at
+	Files    int // in them
+	Blobs    int // of the store, looked at beside those that the directories are linked to
+	Bytes    int64
+	Absent   int // blobs, listings and records that the store does not have: nothing is wrong, a sync would fetch them
+	Problems []Problem
+	Notices  []Problem // of --online: what changed at the sources without making a byte wrong
+	Repaired []Problem // what was wrong before a repair
+}
+
+// Problem is one thing that is not as locked.
+type Problem struct {
+	Name            ident.Name // "" for a file of the store that no package of the lock names
+	Version         ident.Version
+	Where           Where
+	Path            string // within the package for Installed; absolute for Stored; the source for Online
+	Expected, Found string
+}
+
+// Where is the place of a Problem.
+type Where string
+
+// The places.
+const (
+	Installed Where = "installed" // a version directory
+	Stored    Where = "store"
+	Online    Where = "online"
+)
+
+func (p *Problem) String() string {
+	who := ""
+	if p.Name != "" {
+		who = fmt.Sprintf("%s@%s: ", p.Name, p.Version)
+	}
+	return fmt.Sprintf("%s%s: expected %s, found %s", who, p.Path, p.Expected, p.Found)
+}
+
+// DamagedError says that something is not as locked.
+type DamagedError struct {
+	Problems int
+	Repair   bool // it could not be mended
+	Online   bool // all of it is what sources say
+}
+
+func (e *DamagedError) Error() string {
+	n := "1 problem"
+	if e.Problems != 1 {
+		n = fmt.Sprintf("%d problems", e.Problems)
+	}
+	if e.Repair {
+		return n + " left after the repair"
+	}
+	return n + " found"
+}
+
+// Hint says what to do.
+func (e *DamagedError) Hint() string {
+	switch {
+	case e.Online:
+		return "a published version never changes: ask the registry's owner before you trust what it serves now"
+	case e.Repair:
+		return "what opkg did not make it does not replace: look at those directories, then run opkg sync --force"
+	}
+	return "opkg verify --repair puts the locked bytes back"
+}
+
+// Verify reads everything that the lock names on this machine, and compares it with the lock alone: a store that was
+// tampered with does not vouch for itself. It writes nothing unless opt.Repair; it needs no network unless opt.Online. Problems are in the result
+// and, if there are any, a *DamagedError comes beside it.
+func (w *World) Verify(ctx context.Context, opt VerifyOptions) (*VerifyResult, error) {
+	if opt.All {
+		return w.verifyAll(ctx, opt)
+	}
+	ws, err := w.Open()
+	if err != nil {
+		return nil, err
+	}
+	l, err := ws.freshLock(SyncOptions{Frozen: true})
+	if err != nil {
+		return nil, err
+	}
+	res, err := ws.verify(ctx, l, opt)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Repair && len(res.Problems) > 0 {
+		if err := ws.repair(ctx, l, res, opt); err != nil {
+			return res, err
+		}
+		again, err := ws.verify(ctx, l, opt)
+		if err != nil {
+			return res, err
+		}
+		again.Repaired = res.Problems
+		res = again
+	}
+	if opt.Online {
+		if err := ws.verifyOnline(ctx, l, opt, res); err != nil {
+			return res, err
+		}
+	}
+	return res, res.damage(opt)
+}
+
+// damage is the error that stands for the problems of a result.
+func (r *VerifyResult) damage(opt VerifyOptions) error {
+	if len(r.Problems) == 0 {
+		return nil
+	}
+	online := !slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Where != Online })
+	return &DamagedError{Problems: len(r.Problems), Repair: opt.Repair, Online: online}
+}
+
+func (ws *Workspace) verify(ctx context.Context, l *lock.Lock, opt VerifyOptions) (*VerifyResult, error) {
+	var packages []lock.Package
+	for _, p := range l.Packages {
+		if p.Path == "" && !(opt.NoDev && p.Dev) {
+			packages = append(packages, p)
+		}
+	}
+	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	if err != nil {
+		return nil, err
+	}
+	target := materialize.New(ws.world.RegistryDir(), store, materialize.Options{Observer: ws.world.Observer})
+	res := &VerifyResult{}
+	linked, err := res.auditVersions(ctx, target, wantsOf(packages))
+	if err != nil {
+		return nil, err
+	}
+	return res, res.auditBlobs(ctx, store, packages, linked)
+}
+
+// auditVersions reads version directories, and returns the blobs that they are linked to: those were read with them.
+func (r *VerifyResult) auditVersions(ctx context.Context, target *materialize.Target, wants []materialize.Want) (map[ident.BlobID]bool, error) {
+	audited, err := target.Audit(ctx, wants)
+	if err != nil {
+		return nil, err
+	}
+	linked := map[ident.BlobID]bool{}
+	for _, a := range audited {
+		r.Packages++
+		r.Files += a.Files
+		r.Bytes += a.Bytes
+		for id := range a.Linked {
+			linked[id] = true
+		}
+		for _, f := range a.Faults {
+			path := f.Path
+			if path == "." {
+				path = a.Dir
+			}
+			r.Problems = append(r.Problems, Problem{Name: a.Want.Name, Version: a.Want.Version, Where: Installed, Path: path, Expected: f.Expected, Found: f.Found})
+		}
+	}
+	return linked, nil
+}
+
+// auditBlobs reads the blobs of the packages that are not in read.
+func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, packages []lock.Package, read map[ident.BlobID]bool) error {
+	type job struct {
+		blob  ident.BlobID
+		size  int64
+		owner int
+		path  string
+	}
+	var jobs []job
+	seen := map[ident.BlobID]bool{}
+	for i, p := range packages {
+		tree, err := store.Tree(p.Tree)
+		if err != nil {
+			r.Absent++
+			continue
+		}
+		for _, e := range tree.Entries {
+			if !seen[e.Blob] && !read[e.Blob] {
+				jobs = append(jobs, job{e.Blob, e.Size, i, e.Path})
+			}
+			seen[e.Blob] = true
+		}
+	}
+	faults := make([]*cas.BlobFault, len(jobs))
+	var bytes atomic.Int64
+	err := cas.EachScanner(ctx, len(jobs), func(_ context.Context, scan *cas.Scanner, i int) error {
+		var n int64
+		faults[i], n = scan.AuditBlob(store, jobs[i].blob, jobs[i].size)
+		bytes.Add(n)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Blobs, r.Bytes = len(jobs), r.Bytes+bytes.Load()
+	for i, f := range faults {
+		switch p := packages[jobs[i].owner]; {
+		case f == nil:
+		case f.Missing:
+			r.Blobs--
+			r.Absent++
+		default:
+			r.Problems = append(r.Problems, Problem{Name: p.Name, Version: p.Version, Where: Stored, Path: f.Path, Expected: f.Expected + " (" + jobs[i].path + ")", Found: f.Found})
+		}
+	}
+	r.sort()
+	return nil
+}
+
+func (r *VerifyResult) sort() {
+	slices.SortStableFunc(r.Problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), a.Version.Compare(b.Version), cmp.Compare(a.Where, b.Where), cmp.Compare(a.Path, b.Path))
+	})
+}
+
+// verifyAll audits the whole store and all version directories that opkg made.
+func (w *World) verifyAll(ctx context.Context, opt VerifyOptions) (*VerifyResult, error) {
+	store, err := cas.Open(w.StoreDir(), cas.Options{Observer: w.Observer})
+	if err != nil {
+		return nil, err
+	}
+	res, err := w.audit(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Repair && len(res.Problems) > 0 {
+		if err := w.repairAll(ctx, store, res); err != nil {
+			return res, err
+		}
+		again, err := w.audit(ctx, store)
+		if err != nil {
+			return res, err
+		}
+		again.Repaired = res.Problems
+		res = again
+	}
+	return res, res.damage(opt)
+}
+
+func (w *World) audit(ctx context.Context, store *cas.Store) (*VerifyResult, error) {
+	placed, err := store.Placements()
+	if err != nil {
+		return nil, err
+	}
+	wants := make([]materialize.Want, len(placed))
+	for i, p := range placed {
+		wants[i] = materialize.Want{Name: p.Name, Version: p.Version, Tree: p.Tree}
+	}
+	res := &VerifyResult{}
+	target := materialize.New(w.RegistryDir(), store, materialize.Options{Observer: w.Observer})
+	if _, err := res.auditVersions(ctx, target, wants); err != nil {
+		return nil, err
+	}
+	audit, err := store.Audit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res.Blobs, res.Bytes = audit.Blobs, res.Bytes+audit.Bytes
+	for _, f := range audit.Faults {
+		res.Problems = append(res.Problems, Problem{Where: Stored, Path: f.Path, Expected: f.Expected, Found: f.Found})
+	}
+	res.sort()
+	return res, nil
+}
