@@ -85,8 +85,16 @@ func (t *Target) judgesModes(root *dir) bool {
 	if !dirfd.KeepsModes {
 		return false
 	}
+	if seen := t.modes.Load(); seen != nil {
+		return *seen
+	}
 	fi, err := root.stat(lockName)
-	return err != nil || fi.Mode.Perm() == lockMode
+	if err != nil {
+		return true
+	}
+	judges := fi.Mode.Perm() == lockMode
+	t.modes.Store(&judges)
+	return judges
 }
 
 // glance compares a directory with a tree by stats alone.

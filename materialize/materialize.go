@@ -16,8 +16,9 @@ type Target struct {
 	dir   string
 	store *cas.Store
 	opt   Options
-	step  stepFunc      // for tests: called before everything that changes the disk
-	seq   atomic.Uint64 // of staging directories
+	step  stepFunc             // for tests: called before everything that changes the disk
+	seq   atomic.Uint64        // of staging directories
+	modes atomic.Pointer[bool] // whether the file system keeps modes; nil until that is known
 }
 
 // Options of New.

@@ -166,7 +166,7 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
-	sol, err := solver.Solve(ctx, ws.problem(requires, old, opt), cat, solver.Options{})
+	sol, err := solver.Solve(ctx, ws.problem(requires, old, opt), cat, solver.Options{Parallel: askParallel})
 	if err != nil {
 		return nil, solver.Stats{}, cat.explainUnknown(ctx, requires, err)
 	}
@@ -182,6 +182,10 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 	l.MarkDev()
 	return l, sol.Stats, nil
 }
+
+// askParallel is how many indexes are asked for at once. A registry is tens of milliseconds away, and an index is small: what bounds a lock
+// is round trips, not bytes.
+const askParallel = 64
 
 func as[T error](err error) bool {
 	var t T
