@@ -25,8 +25,8 @@ var floors = []struct {
 	{[]string{"manifest", "config", "lock", "registry", "solver"}, false, "formats and the solver are pure: they are tested and fuzzed without a disk"},
 	{[]string{"internal/archive", "internal/auth", "internal/transport"}, true, "the only unpacker, the only holder of secrets, the only user of the network"},
 	{[]string{"cas", "sources"}, false, "what is kept, and where it comes from, know nothing of each other"},
-	{[]string{"sources/sourcetest", "internal/badserver"}, false, "what tests of sources share; no other room imports them"},
-	{[]string{"sources/http", "sources/file"}, false, "each kind of source stands alone behind sources.Source"},
+	{[]string{"sources/sourcetest", "internal/badserver", "internal/gitserver"}, false, "what tests of sources share; no other room imports them"},
+	{[]string{"sources/http", "sources/file", "sources/git"}, false, "each kind of source stands alone behind sources.Source"},
 	{[]string{"materialize"}, false, "makes a directory equal a lock, from the store alone"},
 	{[]string{"internal/ops"}, false, "what opkg can do, without a terminal"},
 	{[]string{"bench"}, false, "measures the others, and is imported by none"},
@@ -48,8 +48,8 @@ var confined = []struct {
 	{"archive/tar", []string{"internal/archive", "bench"}, "its reader accepts what two readers may read in two ways; its writer is good"},
 	{"github.com/go-git/go-git/v5", []string{"sources/git"}, "one kind of source"},
 	{"golang.org/x/term", []string{"cmd/opkg"}, "only the command line knows terminals"},
-	{"net/http", []string{"internal/transport", "internal/auth", "sources/http", "internal/badserver", "bench"}, "one client, with one set of rules"},
-	{"os/exec", []string{"sources/git", "bench"}, "opkg runs no program"},
+	{"net/http", []string{"internal/transport", "internal/auth", "sources/http", "sources/git", "internal/badserver", "internal/gitserver", "bench"}, "one client, with one set of rules; go-git has its own"},
+	{"os/exec", []string{"sources/git", "internal/gitserver", "bench"}, "opkg runs no program but git"},
 }
 
 // pure rooms touch neither disk, network, clock nor environment.

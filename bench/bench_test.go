@@ -86,6 +86,7 @@ func home(b *testing.B, n int) (*materialize.Target, []materialize.Want) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	store.KeepUnpacked()
 	wants := make([]materialize.Want, n)
 	for i := range n {
 		name := ident.Name(fmt.Sprintf("p%06d", i))
@@ -97,7 +98,7 @@ func home(b *testing.B, n int) (*materialize.Target, []materialize.Want) {
 		if err := archive.Write(&tgz, files, nil); err != nil {
 			b.Fatal(err)
 		}
-		a, err := store.PutUnpacked(b.Context(), cas.Want{Name: name, Version: version, Size: int64(tgz.Len()), SHA256: sha256.Sum256(tgz.Bytes())}, &tgz)
+		a, err := store.Put(b.Context(), cas.Want{Name: name, Version: version, Size: int64(tgz.Len()), SHA256: sha256.Sum256(tgz.Bytes())}, &tgz)
 		if err != nil {
 			b.Fatal(err)
 		}

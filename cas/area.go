@@ -103,7 +103,11 @@ func (s *Store) session() (*folder, error) {
 		}
 		err := d.root.Mkdir(name, 0o700)
 		if err == nil {
-			return d.folder(name)
+			f, err := d.folder(name)
+			if err != nil {
+				_ = d.root.Remove(name)
+			}
+			return f, err
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, err

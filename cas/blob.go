@@ -47,10 +47,7 @@ func (s *Store) CheckBlob(id ident.BlobID, size int64) (os.FileInfo, error) {
 		return nil, s.within(err)
 	}
 	if good {
-		// Where a file system keeps no modes, or may not be written, the bytes are right all the same.
-		_ = d.root.Chmod(name, blobMode)
-		t := time.Unix(BlobTime, 0)
-		_ = d.root.Chtimes(name, t, t)
+		d.restore(name)
 		return os.Lstat(s.BlobPath(id))
 	}
 	if err := d.do("remove", name); err != nil {
@@ -60,6 +57,24 @@ func (s *Store) CheckBlob(id ident.BlobID, size int64) (os.FileInfo, error) {
 		return nil, s.within(fmt.Errorf("remove a damaged blob: %w", err))
 	}
 	return nil, s.within(&fs.PathError{Op: "check", Path: name, Err: fs.ErrNotExist})
+}
+
+// restore gives a blob whose bytes are right its mode and time back, once they are on the disk: who wrote them last need not
+// have synced them, and after a power loss a stat would vouch for what was lost. Where a file system keeps no modes, or may not be written, the
+// bytes are right all the same.
+func (d *disk) restore(name string) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return
+	}
+	err = f.Sync()
+	f.Close()
+	if err != nil && !isReadOnly(err) && !syncsAsWritten {
+		return
+	}
+	_ = d.root.Chmod(name, blobMode)
+	t := time.Unix(BlobTime, 0)
+	_ = d.root.Chtimes(name, t, t)
 }
 
 // hashes reports whether the file called name has the size and the BLAKE3 it must have.

@@ -24,11 +24,11 @@ import (
 func work(t testing.TB, s *Store) error {
 	ctx := t.Context()
 	put := func(version string, p pkg) error {
-		tgz, put := p.tgz(t), s.Put
-		if version != "1.0.1" {
-			put = s.PutUnpacked
+		tgz := p.tgz(t)
+		if s.DropUnpacked(); version != "1.0.1" {
+			s.KeepUnpacked()
 		}
-		_, err := put(ctx, wantOf(t, version, tgz), bytes.NewReader(tgz))
+		_, err := s.Put(ctx, wantOf(t, version, tgz), bytes.NewReader(tgz))
 		return err
 	}
 	defer s.DropUnpacked()

@@ -157,6 +157,11 @@ func (f *folder) fill(name string, blob bool, body func(io.Writer) error) (err e
 	if err := body(writer{f.disk, file}); err != nil {
 		return err
 	}
+	if syncsAsWritten {
+		if err := file.Sync(); err != nil {
+			return err
+		}
+	}
 	if blob {
 		return f.finish(name)
 	}

@@ -18,13 +18,16 @@
 // Put works up to step 6, Flush from there on. An error or a kill before step 8 leaves nothing but garbage in tmp; after
 // it, whole and verified blobs that nothing refers to yet.
 //
+// PutFiles has no archive: its steps 1 and 3 are one, and its SHA-256 is compared within step 5, before anything but large blobs
+// is written to tmp.
+//
 //  1. Read the archive into memory, or into tmp when it is large; stop at the size that is wanted.
 //  2. Compare size and SHA-256.
 //  3. Check the archive whole: gzip, tar, names, limits (package archive).
 //  4. Compare name, version and dependencies with the package's own openpackage.yml.
 //  5. Hash each file, and compare the listing's digest with the tree that is wanted.
 //  6. Write blobs that are not there yet, the listing and the record into tmp. They are complete, with mode and
-//     time, but nobody finds them there. PutUnpacked writes the blobs as the directory that the version will be.
+//     time, but nobody finds them there. After KeepUnpacked the blobs are written as the directory that the version will be.
 //  7. Sync all of tmp, unless the mark of DeferSync is on the disk: one syncfs where there is one and the files are many, else an
 //     fsync a file.
 //  8. Rename or link the blobs into blobs/, never over one that stands.

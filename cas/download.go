@@ -108,8 +108,8 @@ func (p *put) readSpool(ctx context.Context, r io.Reader, limit int64) (err erro
 	return nil
 }
 
-// take is download for Inspect: without a store to spool to, and with nothing to compare.
-func (p *put) take(r io.Reader) (err error) {
+// readAll is download for Inspect: without a store to spool to, and with nothing to compare.
+func (p *put) readAll(r io.Reader) (err error) {
 	h := sha256.New()
 	if f := regularFile(r); f != nil {
 		p.spool = f

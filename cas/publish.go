@@ -5,12 +5,16 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 
 	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // syncEach is how many files are synced one by one before one sync of the file system takes their place.
 const syncEach = 32
+
+// syncsAsWritten is set where only who may write to a file can sync it, which nobody may once it is a blob.
+const syncsAsWritten = runtime.GOOS == "windows"
 
 // syncAll makes the named files of f last. Few of them are synced one by one; for many one sync of
 // the file system is cheaper, although it waits for what others wrote too.
@@ -25,6 +29,9 @@ func (f *folder) syncAll(names []string) error {
 }
 
 func (f *folder) syncOneByOne(names []string) error {
+	if syncsAsWritten {
+		return nil
+	}
 	for _, name := range names {
 		if err := f.disk.do("sync", f.name+"/"+name); err != nil {
 			return err

@@ -3,9 +3,11 @@ package cas
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/zeebo/blake3"
@@ -25,6 +27,10 @@ type Want struct {
 	SHA256       ident.SHA256
 	Tree         ident.TreeID
 	Dependencies []ident.Requirement
+
+	// Of a git repository that is no registry:
+	Repositories []string // git URLs that the package may name in its dependencies; elsewhere it may name none
+	Tagged       bool     // a tag or a commit decides about the version where openpackage.yml has none: see SameVersion
 }
 
 // label names the artifact in messages.
@@ -49,21 +55,37 @@ func (w Want) mismatch(what, want, got string) error {
 // run, or Discard if the run failed. From the first Put until then the store's shared lock is held. Put flushes by
 // itself whenever flushBytes have piled up.
 func (s *Store) Put(ctx context.Context, want Want, r io.Reader) (*Artifact, error) {
-	return s.put(ctx, &put{store: s, want: want}, r)
-}
-
-func (s *Store) put(ctx context.Context, p *put, r io.Reader) (*Artifact, error) {
+	p := &put{store: s, want: want}
 	defer p.close()
 	if err := p.download(ctx, r); err != nil {
 		return nil, err
 	}
+	return p.take(ctx, func() (archive.Payload, error) { return p.open(ctx) })
+}
+
+// PutFiles is Put for a package that is no archive: its SHA256 is of the lines "<sha256> <mode> <path>", one a file, sorted by the bytes
+// of the path (docs/lockfile.md). The Size of want is not looked at; that of the Artifact is the sum of its files.
+func (s *Store) PutFiles(ctx context.Context, want Want, files archive.Files) (*Artifact, error) {
+	p := &put{store: s, want: want, listing: map[string]ident.SHA256{}}
+	defer p.close()
+	return p.take(ctx, func() (archive.Payload, error) { return archive.Collect(ctx, want.label(), files) })
+}
+
+// take is what follows when the bytes can be had.
+func (p *put) take(ctx context.Context, open func() (archive.Payload, error)) (*Artifact, error) {
+	s := p.store
 	select {
 	case s.extract <- struct{}{}:
 		defer func() { <-s.extract }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	a, full, err := p.unpack(ctx)
+	payload, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer payload.Close()
+	a, full, err := p.unpack(ctx, payload)
 	if err == nil && full {
 		err = s.Flush(ctx)
 	}
@@ -77,7 +99,6 @@ func (s *Store) put(ctx context.Context, p *put, r io.Reader) (*Artifact, error)
 type put struct {
 	store *Store
 	want  Want
-	keep  bool  // leave the payload as a directory
 	area  *area // nil until something is written
 
 	data      *[]byte  // the archive in memory, or
@@ -85,6 +106,8 @@ type put struct {
 	spoolName string   // of area; "" where the file is the caller's
 	size      int64
 	sum       ident.SHA256
+
+	listing map[string]ident.SHA256 // of PutFiles: the files by path; nil for an archive
 }
 
 // enter makes sure that there is a place to write.
@@ -109,25 +132,27 @@ func (p *put) close() {
 }
 
 // open checks the archive, which is what was promised, whole.
-func (p *put) open(ctx context.Context) (*archive.Archive, error) {
+func (p *put) open(ctx context.Context) (archive.Payload, error) {
 	if p.spool != nil {
-		return p.store.unpacker.OpenFile(ctx, p.want.label(), p.spool, p.size)
+		return payload(p.store.unpacker.OpenFile(ctx, p.want.label(), p.spool, p.size))
 	}
-	return p.store.unpacker.Open(ctx, p.want.label(), *p.data)
+	return payload(p.store.unpacker.Open(ctx, p.want.label(), *p.data))
 }
 
-// unpack is steps 3 to 6. full says that much is staged.
-func (p *put) unpack(ctx context.Context) (art *Artifact, full bool, err error) {
-	a, err := p.open(ctx)
+// payload keeps a nil *archive.Archive from becoming a Payload that is not nil.
+func payload(a *archive.Archive, err error) (archive.Payload, error) {
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	defer a.Close()
+	return a, nil
+}
+
+// unpack is steps 4 to 6. full says that much is staged.
+func (p *put) unpack(ctx context.Context, a archive.Payload) (art *Artifact, full bool, err error) {
 	art, err = describe(a.Manifest(), p.want)
 	if err != nil {
 		return nil, false, err
 	}
-	art.Size, art.SHA256 = p.size, p.sum
 	staged := &batch{}
 	defer func() {
 		if err != nil && p.area != nil {
@@ -136,16 +161,31 @@ func (p *put) unpack(ctx context.Context) (art *Artifact, full bool, err error) 
 	}()
 	tree, err := treeOf(ctx, a, func(f archive.File, r io.Reader) (ident.BlobID, error) {
 		if f.Data != nil {
+			if p.listing != nil {
+				p.listing[f.Path] = sha256.Sum256(f.Data)
+			}
 			return blake3.Sum256(f.Data), nil
 		}
 		if err := p.enter(ctx); err != nil {
 			return ident.BlobID{}, err
 		}
-		return p.store.spill(p.area, staged, f.Size, r)
+		if p.listing == nil {
+			return p.store.spill(p.area, staged, f.Size, r)
+		}
+		h := sha256.New()
+		id, err := p.store.spill(p.area, staged, f.Size, io.TeeReader(r, h))
+		p.listing[f.Path] = ident.SHA256(h.Sum(nil))
+		return id, err
 	})
 	if err != nil {
 		return nil, false, err
 	}
+	if p.listing != nil {
+		if err := p.sumListing(tree); err != nil {
+			return nil, false, err
+		}
+	}
+	art.Size, art.SHA256 = p.size, p.sum
 	listing := tree.Format()
 	art.Tree = ident.TreeID(blake3.Sum256(listing))
 	if !p.want.Tree.IsZero() && p.want.Tree != art.Tree {
@@ -160,7 +200,7 @@ func (p *put) unpack(ctx context.Context) (art *Artifact, full bool, err error) 
 			content[f.Path] = f.Data
 		}
 	}
-	if p.keep && len(content) == len(tree.Entries) {
+	if p.store.keeps() && len(content) == len(tree.Entries) {
 		err = p.stagePayload(ctx, staged, art.Tree, tree, content)
 	} else {
 		err = p.stageBlobs(ctx, staged, tree, content)
@@ -191,8 +231,26 @@ func (p *put) stageBlobs(ctx context.Context, staged *batch, tree *Tree, content
 	return nil
 }
 
-// treeOf lists the payload of an archive; hash digests one file and sees to its bytes.
-func treeOf(ctx context.Context, a *archive.Archive, hash func(archive.File, io.Reader) (ident.BlobID, error)) (*Tree, error) {
+// sumListing is step 2 for files, which can be told only when they were read.
+func (p *put) sumListing(t *Tree) error {
+	h := sha256.New()
+	for _, e := range t.Entries {
+		mode := "644"
+		if e.Exec {
+			mode = "755"
+		}
+		fmt.Fprintf(h, "%s %s %s\n", p.listing[e.Path], mode, e.Path)
+		p.size += e.Size
+	}
+	p.sum = ident.SHA256(h.Sum(nil))
+	if !p.want.SHA256.IsZero() && p.sum != p.want.SHA256 {
+		return p.want.mismatch("sha256", p.want.SHA256.String(), p.sum.String())
+	}
+	return nil
+}
+
+// treeOf lists a payload; hash digests one file and sees to its bytes.
+func treeOf(ctx context.Context, a archive.Payload, hash func(archive.File, io.Reader) (ident.BlobID, error)) (*Tree, error) {
 	t := &Tree{Entries: make([]Entry, 0, len(a.Files()))}
 	err := a.Each(ctx, func(f archive.File, r io.Reader) error {
 		id, err := hash(f, r)
@@ -218,7 +276,7 @@ func describe(data []byte, want Want) (*Artifact, error) {
 		}
 	}
 	for _, d := range m.Dependencies {
-		if d.Git != "" { // an index cannot say so, and a package must not send its users to a repository
+		if d.Git != "" && !slices.Contains(want.Repositories, d.Git) { // an index cannot say so, and a package must not send its users to a repository
 			return nil, &archive.UnsafeError{Archive: want.label(), Reason: fmt.Sprintf("its openpackage.yml needs %s from the git repository %s: a package of a registry may need packages of registries alone", d.Name, d.Git)}
 		}
 		if d.Path == "" {
@@ -229,7 +287,7 @@ func describe(data []byte, want Want) (*Artifact, error) {
 	switch {
 	case want.Name != "" && want.Name != a.Name:
 		return nil, want.mismatch("name in openpackage.yml", string(want.Name), string(a.Name))
-	case !want.Version.IsZero() && want.Version != a.Version:
+	case want.Tagged && !SameVersion(want.Version, a.Version), !want.Tagged && !want.Version.IsZero() && want.Version != a.Version:
 		return nil, want.mismatch("version in openpackage.yml", want.Version.String(), written)
 	case want.Dependencies != nil && !sameDependencies(want.Dependencies, a.Dependencies):
 		return nil, want.mismatch("list of dependencies in openpackage.yml", DescribeDependencies(sortedDependencies(want.Dependencies)), DescribeDependencies(a.Dependencies))
@@ -237,11 +295,18 @@ func describe(data []byte, want Want) (*Artifact, error) {
 	return a, nil
 }
 
+// SameVersion reports whether a package of a git repository, whose own openpackage.yml says own (0.0.0 where it says none), can be locked
+// as version: a tag's where it has none; else its own, or its own with the commit.
+func SameVersion(version, own ident.Version) bool {
+	none := own.Major() == 0 && own.Minor() == 0 && own.Patch() == 0 && own.Prerelease() == ""
+	return version == own || version.IsGit() && version.Compare(own) == 0 || !version.IsGit() && none
+}
+
 // Inspect reads an artifact without storing it: for registry index. A regular *os.File is read in place, anything else
 // into memory. source is for messages. The error is an *archive.UnsafeError or the reader's own.
 func Inspect(ctx context.Context, source string, r io.Reader) (*Artifact, error) {
 	p := &put{store: &Store{}, want: Want{Source: source}}
-	if err := p.take(r); err != nil {
+	if err := p.readAll(r); err != nil {
 		return nil, err
 	}
 	a, err := p.open(ctx)

@@ -2,7 +2,6 @@ package cas
 
 import (
 	"context"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -25,16 +24,21 @@ const (
 	execMode fs.FileMode = 0o755
 )
 
-// PutUnpacked is Put that leaves the payload as a directory for TakeUnpacked, so that no file of it is made twice. Payloads that
-// are not unpacked in memory are not left. DropUnpacked ends it.
-func (s *Store) PutUnpacked(ctx context.Context, want Want, r io.Reader) (*Artifact, error) {
+// KeepUnpacked has Put and PutFiles leave payloads as directories for TakeUnpacked, so that no file of them is made twice. Payloads that
+// do not fit in memory are not left. DropUnpacked ends it.
+func (s *Store) KeepUnpacked() {
 	s.staging.Lock()
+	defer s.staging.Unlock()
 	s.keeping = true
-	s.staging.Unlock()
-	return s.put(ctx, &put{store: s, want: want, keep: true}, r)
 }
 
-// TakeUnpacked gives out, once, the payload of a tree that PutUnpacked left and that is visible since the last Flush. None is given
+func (s *Store) keeps() bool {
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	return s.keeping
+}
+
+// TakeUnpacked gives out, once, the payload of a tree that was left and that is visible since the last Flush. None is given
 // out when another process stored the same files meanwhile: then the blobs are its.
 func (s *Store) TakeUnpacked(id ident.TreeID) (u Unpacked, ok bool) {
 	s.staging.Lock()
@@ -44,7 +48,7 @@ func (s *Store) TakeUnpacked(id ident.TreeID) (u Unpacked, ok bool) {
 	return u, ok
 }
 
-// DropUnpacked removes what PutUnpacked left and nobody took.
+// DropUnpacked removes what was left and nobody took.
 func (s *Store) DropUnpacked() {
 	s.staging.Lock()
 	defer s.staging.Unlock()
@@ -69,8 +73,8 @@ func (s *Store) handOut(unpacked map[ident.TreeID]Unpacked) {
 	}
 }
 
-// payload is a directory in the area that is being filled. Nobody else writes there: what is below it is reached by its path.
-type payload struct {
+// unpacking is a directory in the area that is being filled. Nobody else writes there: what is below it is reached by its path.
+type unpacking struct {
 	*put
 	staged *batch
 	name   string // of the directory in the area
@@ -83,7 +87,7 @@ type payload struct {
 // where they stand.
 func (p *put) stagePayload(ctx context.Context, staged *batch, id ident.TreeID, tree *Tree, content map[string][]byte) error {
 	a := p.area
-	u := &payload{put: p, staged: staged, name: a.newName()}
+	u := &unpacking{put: p, staged: staged, name: a.newName()}
 	u.Path = a.folder.name + "/" + u.name
 	if err := u.step("mkdir", ""); err != nil {
 		return err
@@ -134,10 +138,10 @@ func (p *put) stagePayload(ctx context.Context, staged *batch, id ident.TreeID, 
 	return nil
 }
 
-func (u *payload) step(op, path string) error { return u.area.folder.disk.do(op, u.Path+"/"+path) }
+func (u *unpacking) step(op, path string) error { return u.area.folder.disk.do(op, u.Path+"/"+path) }
 
 // enter makes the directories of folder that last, the one before it, does not share. Both end in a slash or are "".
-func (u *payload) enter(folder, last string) error {
+func (u *unpacking) enter(folder, last string) error {
 	for at := 0; at < len(folder); {
 		end := at + strings.IndexByte(folder[at:], '/')
 		if !strings.HasPrefix(last, folder[:end+1]) {
@@ -154,7 +158,7 @@ func (u *payload) enter(folder, last string) error {
 	return nil
 }
 
-func (u *payload) setTime(path string) error {
+func (u *unpacking) setTime(path string) error {
 	if err := u.step("chtimes", path); err != nil {
 		return err
 	}
@@ -162,7 +166,7 @@ func (u *payload) setTime(path string) error {
 }
 
 // file makes one file.
-func (u *payload) file(e *Entry, data []byte) error {
+func (u *unpacking) file(e *Entry, data []byte) error {
 	known := u.store.has(u.staged, *e)
 	if e.Exec {
 		if !known {
@@ -186,7 +190,7 @@ func (u *payload) file(e *Entry, data []byte) error {
 	return u.write(e.Path, blobMode, data)
 }
 
-func (u *payload) write(path string, mode fs.FileMode, data []byte) error {
+func (u *unpacking) write(path string, mode fs.FileMode, data []byte) error {
 	if err := u.step("create", path); err != nil {
 		return err
 	}
@@ -197,7 +201,7 @@ func (u *payload) write(path string, mode fs.FileMode, data []byte) error {
 }
 
 // link makes a file that is a hard link to a blob, which is staged or stored; false where that cannot be, and then nothing is made.
-func (u *payload) link(e *Entry) (bool, error) {
+func (u *unpacking) link(e *Entry) (bool, error) {
 	from, name := u.area.folder.disk.at, BlobName(e.Blob)
 	if staged, ok := u.store.stagedBlob(u.staged, e.Blob); ok {
 		from, name = u.area.folder.at, staged.name

@@ -63,11 +63,12 @@ func checkPayload(t *testing.T, s *Store, dir string, a *Artifact) {
 // TestUnpacked holds that a payload is left whole, once, and only when it is visible.
 func TestUnpacked(t *testing.T) {
 	s := newStore(t)
+	s.KeepUnpacked()
 	var tgz [2][]byte
 	var arts [2]*Artifact
 	for i, version := range []string{"1.0.0", "1.0.1"} { // the second shares most files with the first
 		tgz[i] = demo(version, pkg{"a/b/c.md": "deep", "a/b/d.md": "deep", "a-b.md": version, "a/run.sh": "#!/bin/sh\n"}).tgz(t)
-		a, err := s.PutUnpacked(t.Context(), wantOf(t, version, tgz[i]), bytes.NewReader(tgz[i]))
+		a, err := s.Put(t.Context(), wantOf(t, version, tgz[i]), bytes.NewReader(tgz[i]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,8 @@ func TestUnpackedSpreadsNoDamage(t *testing.T) {
 	if err := errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, []byte("other"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutUnpacked(t.Context(), wantOf(t, "1.0.0", tgz), bytes.NewReader(tgz)); err != nil {
+	s.KeepUnpacked()
+	if _, err := s.Put(t.Context(), wantOf(t, "1.0.0", tgz), bytes.NewReader(tgz)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Flush(t.Context()); err != nil {
@@ -149,6 +151,7 @@ func TestUnpackedAtOnce(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
+			st.KeepUnpacked()
 			defer st.DropUnpacked()
 			var arts []*Artifact
 			var mu sync.Mutex
@@ -158,7 +161,7 @@ func TestUnpackedAtOnce(t *testing.T) {
 				go func() {
 					defer puts.Done()
 					tgz := demo(version, same).tgz(t)
-					a, err := st.PutUnpacked(t.Context(), wantOf(t, version, tgz), bytes.NewReader(tgz))
+					a, err := st.Put(t.Context(), wantOf(t, version, tgz), bytes.NewReader(tgz))
 					if err != nil {
 						t.Error(err)
 						return

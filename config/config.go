@@ -20,7 +20,7 @@ type Registry struct {
 	Alias  string
 	Source ident.SourceID
 	Origin Origin
-	Dir    string // Directory: absolute path, cleaned
+	Dir    string // absolute path, cleaned: of a Directory, and of a GitRegistry whose URL is a path
 	// Only from the user's own file:
 	TokenEnv  string
 	HeaderEnv []HeaderEnv // sorted by header

@@ -138,6 +138,11 @@ func (p *parser) source(r *Registry, n *strictyaml.Node, what string) error {
 		}
 		return nil
 	}
+	if u := r.Source.URL(); r.Source.Kind() == ident.GitRegistry && (u[0] == '.' || u[0] == '/' || u[0] == '~') {
+		if r.Dir, err = p.directory(u); err != nil {
+			return n.Errorf("", "%s: %v", what, err)
+		}
+	}
 	return nil
 }
 

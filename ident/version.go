@@ -192,6 +192,12 @@ func (v Version) withoutBuild() Version {
 	return v
 }
 
+// Release is v without prerelease and build metadata: the version that 1.2.0-rc.1 comes before.
+func (v Version) Release() Version {
+	v.pre, v.build = "", ""
+	return v
+}
+
 // Prerelease is the part behind "-", or "".
 func (v Version) Prerelease() string { return v.pre }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // Unused is a version directory that opkg made and that no lock names.
@@ -181,7 +182,8 @@ func (r *run) removeBatch(work []*Unused, tally *cas.Tally) error {
 	return first
 }
 
-// Tidy removes what killed runs left in the target, if nobody works there.
+// Tidy removes what killed runs left in the target, if nobody works there. Unlike Apply it looks everywhere: the note
+// that there is something can be lost with the power.
 func (t *Target) Tidy() error {
 	root, err := openDir(t.dir, t.step)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -191,6 +193,16 @@ func (t *Target) Tidy() error {
 		return err
 	}
 	defer root.close()
-	t.tidy(root)
+	if _, err := root.stat(lockName); errors.Is(err, fs.ErrNotExist) {
+		return nil // opkg was never at work here
+	}
+	f, err := root.openLock(lockName, lockMode)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if alone, _ := dirfd.TryLock(f, true); alone {
+		t.sweep(&guard{file: f, root: root})
+	}
 	return nil
 }

@@ -101,3 +101,13 @@ func TestRemoveUnusedLeavesWhatChanged(t *testing.T) {
 		}
 	})
 }
+
+// TestTidy holds that what a killed run left goes, also where the lock file does not tell of it.
+func TestTidy(t *testing.T) {
+	sh := newShelf(t)
+	mustDo(t, sh.target.Tidy())
+	sh.sync(t)
+	left := sh.path("demo", tempPrefix+"1-1")
+	mustDo(t, os.MkdirAll(filepath.Join(left, "rules"), 0o755), sh.target.Tidy())
+	sh.checkWhole(t)
+}

@@ -33,8 +33,11 @@ func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
 		return s, err
 	}
 	tree, err := r.store.Tree(step.Want.Tree)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &LostError{Name: step.Want.Name, Version: step.Want.Version, Err: err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("place %s: %w", step.Dir, err)
 	}
 	parent, s, err := r.newStage(step)
 	if err != nil {
@@ -259,10 +262,11 @@ func isIntact(fi info, size int64) bool {
 
 // check has the store hash a blob that a stat betrays.
 func (b *builder) check(e *cas.Entry) error {
-	if _, err := b.store.CheckBlob(e.Blob, e.Size); err != nil {
+	_, err := b.store.CheckBlob(e.Blob, e.Size)
+	if errors.Is(err, fs.ErrNotExist) {
 		return b.lost(e, err)
 	}
-	return nil
+	return err
 }
 
 func (b *builder) lost(e *cas.Entry, err error) error {
@@ -309,8 +313,11 @@ func (b *builder) duplicate(e *cas.Entry) (err error) {
 func (b *builder) openBlob(e *cas.Entry) (*os.File, error) {
 	for try := 1; ; try++ {
 		f, err := b.blobs.open(b.blobPath(e))
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil, b.lost(e, err)
+		}
+		if err != nil {
+			return nil, err
 		}
 		fi, err := f.Stat()
 		if err == nil && (try > 1 || fi.Mode() == fileMode && fi.Size() == e.Size && fi.ModTime().UnixNano() == fixedTime) {

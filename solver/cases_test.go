@@ -161,7 +161,7 @@ func (c *testCase) run(t *testing.T) error {
 	}
 	if c.KeptMax != nil {
 		if kept := c.kept(got); kept < *c.KeptMax {
-			t.Logf("%s: %s keeps %d locked versions, %d can be kept", c.ID, toJSON(got), kept, *c.KeptMax)
+			return fmt.Errorf("%s keeps %d locked versions, %d can be kept", toJSON(got), kept, *c.KeptMax)
 		}
 	}
 	if c.Ideal != nil && !maps.Equal(got, c.Ideal) {

@@ -10,8 +10,8 @@ func (e *engine) add(lits []term, kind clauseKind) (c int32, violated bool) {
 	lits = e.lits[cl.at : cl.at+cl.n]
 	e.sortWatches(lits)
 	if cl.n > 1 {
-		e.watch(2*c, lits[0])
-		e.watch(2*c+1, lits[1])
+		e.watch(2*c, lits[0], lits[1])
+		e.watch(2*c+1, lits[1], lits[0])
 		if !e.satisfied(lits[1]) {
 			return c, false
 		}
@@ -39,7 +39,7 @@ func (e *engine) store(lits []term, kind clauseKind) int32 {
 	c := int32(len(e.clauses))
 	e.clauses = append(e.clauses, clause{at: int32(len(e.lits)), n: int32(len(lits)), kind: kind})
 	e.lits = append(e.lits, lits...)
-	e.next = append(e.next, -1, -1)
+	e.watches = append(e.watches, watch{}, watch{})
 	return c
 }
 
@@ -140,7 +140,7 @@ func (e *engine) compact() {
 		cl.at = at
 		live = append(live, cl)
 	}
-	e.clauses, e.lits, e.next = live, lits, e.next[:2*len(live)]
+	e.clauses, e.lits, e.watches = live, lits, e.watches[:2*len(live)]
 	late := e.late[:0]
 	for _, u := range e.late {
 		if u.clause = moved[u.clause]; u.clause >= 0 {
@@ -151,8 +151,8 @@ func (e *engine) compact() {
 	for c := range e.clauses {
 		cl := &e.clauses[c]
 		if cl.n > 1 {
-			e.watch(int32(2*c), e.lits[cl.at])
-			e.watch(int32(2*c+1), e.lits[cl.at+1])
+			e.watch(int32(2*c), e.lits[cl.at], e.lits[cl.at+1])
+			e.watch(int32(2*c+1), e.lits[cl.at+1], e.lits[cl.at])
 		}
 	}
 	if e.onCompact != nil {

@@ -12,16 +12,11 @@ type conflictSet struct {
 
 const notIn = -1
 
-// antecedent is one resolution: with the clause, on the package.
-type antecedent struct {
-	clause, pkg int32
-}
-
 // join adds to the conflict that p is in set, satisfied by step s.
 func (e *engine) join(p int32, set []uint64, s int32) {
 	x := &e.conflict
 	level := e.levelOf(s)
-	if s < 0 || level <= e.base && !e.keep {
+	if s < 0 || level == 0 {
 		return // holds in any case
 	}
 	k := &e.packs[p]
@@ -78,12 +73,13 @@ func (e *engine) resolve(i int32) {
 	}
 	e.join(p, mine, e.satisfierOf(mine, s.prev))
 	e.joinClause(s.reason, p)
-	if e.keep {
-		e.log = append(e.log, antecedent{clause: s.reason, pkg: p})
-	}
 }
 
-// learn finds the cause of a conflict, jumps back to where it could have been known, and adds it
+// maxJump is how many levels a jump may undo beyond those it must. Deciding very many packages anew, mostly to the same
+// versions, costs more than it helps; what the clause says earlier is then derived late (Nadel and Ryvchin, 2018).
+const maxJump = 100
+
+// learn finds the cause of a conflict, jumps back to where it could have been known (or not so far), and adds it
 // as a clause. It reports false when nothing can be changed: there is no solution.
 func (e *engine) learn(c int32) bool {
 	x := &e.conflict
@@ -96,10 +92,6 @@ func (e *engine) learn(c int32) bool {
 	for len(x.count) <= len(e.levels) {
 		x.count = append(x.count, 0)
 	}
-	logAt := int32(len(e.log))
-	if e.keep {
-		e.log = append(e.log, antecedent{clause: c, pkg: -1})
-	}
 	e.joinClause(c, -1)
 	uip := int32(-1)
 	for i := int32(len(e.trail)) - 1; i >= 0; i-- {
@@ -107,7 +99,7 @@ func (e *engine) learn(c int32) bool {
 		if x.at[s.pkg] != i {
 			continue
 		}
-		if s.level > e.base && x.count[s.level] == 1 {
+		if x.count[s.level] == 1 {
 			uip = i
 			break
 		}
@@ -116,32 +108,21 @@ func (e *engine) learn(c int32) bool {
 	}
 	if uip < 0 {
 		e.clearConflict()
-		e.store(nil, fromConflict)
-		e.setLog(logAt)
 		return false
 	}
-	kind := fromConflict
-	if e.base > 0 {
-		kind = temporary
-	}
 	lits, back, glue := e.conflictLits(uip)
+	if last := e.trail[uip].level - 1; last-back > maxJump {
+		back = last
+	}
 	e.clearConflict()
 	if e.level() > back {
 		e.backjumps++
 	}
 	e.backtrack(back)
-	learned, _ := e.add(lits, kind)
+	learned, _ := e.add(lits, fromConflict)
 	e.clauses[learned].glue = glue
 	e.learned++
-	e.setLog(logAt)
 	return true
-}
-
-func (e *engine) setLog(at int32) {
-	if e.keep {
-		cl := &e.clauses[len(e.clauses)-1]
-		cl.logAt, cl.logN = at, int32(len(e.log))-at
-	}
 }
 
 // conflictLits are the terms of the conflict, that of step uip first; the level to jump to; and the
@@ -149,7 +130,6 @@ func (e *engine) setLog(at int32) {
 func (e *engine) conflictLits(uip int32) (lits []term, back, glue int32) {
 	x := &e.conflict
 	lits = append(x.lits[:0], noTerm)
-	back = e.base
 	for _, p := range x.pkgs {
 		s := x.at[p]
 		if s == notIn {

@@ -10,6 +10,7 @@ package solver
 type engine struct {
 	packs []pack
 	dom   []uint64 // the domains, one after another
+	folds []uint64 // and of each the fold: most questions are answered by it alone
 
 	terms []termInfo
 	sets  []uint64
@@ -17,13 +18,12 @@ type engine struct {
 
 	clauses []clause
 	lits    []term  // the clauses' terms
-	next    []int32 // watch lists: next[2c+i] is behind the watch of clause c on its i-th term
+	watches []watch // of clause c on its first two terms: watches[2c], watches[2c+1]
 
 	trail  []step
 	saved  []uint64 // domains before each step
 	levels []int32  // where each decision level begins on the trail
 	head   int32    // first step that is not propagated yet
-	base   int32    // steps at this level or below are taken for granted
 
 	late      []lateUnit
 	lateCheck bool
@@ -32,9 +32,6 @@ type engine struct {
 	fresh   []int32 // packages that had to be chosen for the first time
 	heap    []int32 // packages to decide, best first
 	bump    float64 // what a part in a conflict adds to a package's activity
-
-	keep bool // record antecedents, and resolve facts of level 0 too: for proofs
-	log  []antecedent
 
 	conflict  conflictSet
 	learned   int // live clauses that were learned
@@ -59,9 +56,12 @@ type pack struct {
 	locked   int32 // the version to keep, or -1
 	heapAt   int32 // place in the heap, or -1
 	class    class
-	wanted   bool // it had to be chosen at some time
+	saved    int32 // the version it had last, or -1: what fitted then may well fit again
+	wanted   bool  // it had to be chosen at some time
+	aux      bool  // no package at all, but a variable of an improvement pass: never decided by the order
 	activity float64
 	watched  []watchedTerm
+	support  []int32  // by version: how many that were read allow it; nil before it matters
 	loaded   []uint64 // versions whose requirements are clauses already
 }
 
@@ -80,11 +80,15 @@ type watchedTerm struct {
 	term term
 }
 
+// watch is one place in the list of clauses that watch a term.
+type watch struct {
+	next  int32
+	other term // of the same clause: while that is contradicted, the clause is of no interest
+}
+
 // clause is one incompatibility. The first two terms are watched.
 type clause struct {
 	at, n int32 // lits[at:at+n]
-	logAt int32 // antecedents, where the engine keeps them
-	logN  int32
 	glue  int32 // decision levels it joined when it was learned
 	kind  clauseKind
 	dead  bool // out of use; still a reason for what it derived
@@ -95,7 +99,6 @@ type clauseKind uint8
 const (
 	fromRequirement clauseKind = iota
 	fromConflict
-	temporary // holds for one improvement pass alone, as what is learned in one
 )
 
 // step is one narrowing of one package's domain.
@@ -130,8 +133,9 @@ func (e *engine) addPackage(n, locked int32, c class) int32 {
 		e.dom = append(e.dom, 0)
 	}
 	setRun(e.dom[at:], 0, n+1)
+	e.folds = append(e.folds, fold(e.dom[at:]))
 	e.packs = append(e.packs, pack{
-		words: words, absent: n, at: at, size: n + 1, last: -1, locked: locked, heapAt: -1, class: c,
+		words: words, absent: n, at: at, size: n + 1, last: -1, locked: locked, heapAt: -1, class: c, saved: -1,
 	})
 	return p
 }
@@ -148,11 +152,19 @@ func (e *engine) required(p int32) bool {
 }
 
 func (e *engine) satisfied(t term) bool {
-	return subset(e.domain(e.terms[t].pkg), e.set(t))
+	info := &e.terms[t]
+	if e.folds[info.pkg]&^info.fold != 0 {
+		return false
+	}
+	return !info.wide || subset(e.domain(info.pkg), e.set(t))
 }
 
 func (e *engine) contradicted(t term) bool {
-	return disjoint(e.domain(e.terms[t].pkg), e.set(t))
+	info := &e.terms[t]
+	if e.folds[info.pkg]&info.fold == 0 {
+		return true
+	}
+	return info.wide && disjoint(e.domain(info.pkg), e.set(t))
 }
 
 // chosen is the one version that p has come down to, or -1.
@@ -167,13 +179,25 @@ func (e *engine) chosen(p int32) int32 {
 	return -1
 }
 
-// preferred is the version of p to try first: the locked one, else the highest that is left; -1 if none is.
+// preferred is the version of p to try first: the locked one; else the one it had last; else, in a hard problem, the one
+// that most others allow; else the highest that is left; -1 if none is.
 func (e *engine) preferred(p int32) int32 {
 	k, d := &e.packs[p], e.domain(p)
 	if k.locked >= 0 && hasBit(d, k.locked) {
 		return k.locked
 	}
-	return highestBelow(d, k.absent)
+	if k.saved >= 0 && hasBit(d, k.saved) {
+		return k.saved
+	}
+	best := highestBelow(d, k.absent)
+	if k.support != nil {
+		for v := best; v > 0; {
+			if v = highestBelow(d, v); v >= 0 && k.support[v] > k.support[best] {
+				best = v
+			}
+		}
+	}
+	return best
 }
 
 // push begins a step on p and returns its domain for the caller to narrow; narrowed must follow.
@@ -188,7 +212,8 @@ func (e *engine) push(p, reason int32) []uint64 {
 func (e *engine) narrowed(p int32, d []uint64) {
 	k := &e.packs[p]
 	k.size = count(d)
-	if hasBit(d, k.absent) {
+	e.folds[p] = fold(d)
+	if k.aux || hasBit(d, k.absent) {
 		return
 	}
 	if !k.wanted {
@@ -218,6 +243,18 @@ func (e *engine) decide(p, v int32) {
 	d := e.push(p, noReason)
 	clear(d)
 	setBit(d, v)
+	e.packs[p].saved = v
+	e.narrowed(p, d)
+}
+
+// assume opens a level in which t holds.
+func (e *engine) assume(t term) {
+	e.levels = append(e.levels, int32(len(e.trail)))
+	p := e.terms[t].pkg
+	d := e.push(p, noReason)
+	for i, x := range e.set(t) {
+		d[i] &= x
+	}
 	e.narrowed(p, d)
 }
 
@@ -234,7 +271,8 @@ func (e *engine) backtrack(to int32) {
 		copy(d, e.saved[s.old:])
 		k.last = s.prev
 		k.size = count(d)
-		if !hasBit(d, k.absent) {
+		e.folds[s.pkg] = fold(d)
+		if !k.aux && !hasBit(d, k.absent) {
 			e.heapDown(s.pkg)
 		}
 	}
@@ -265,14 +303,17 @@ func (e *engine) propagate() int32 {
 		k := &e.packs[s.pkg]
 		d := e.domain(s.pkg)
 		was := e.saved[s.old : s.old+k.words]
-		now := fold(d)
+		now, before := e.folds[s.pkg], fold(was)
 		for i := 0; i < len(k.watched); i++ {
 			w := k.watched[i]
 			if now&^w.fold != 0 {
 				continue
 			}
-			set := e.set(w.term)
-			if !subset(d, set) || subset(was, set) {
+			if k.words == 1 {
+				if before&^w.fold == 0 {
+					continue
+				}
+			} else if set := e.set(w.term); !subset(d, set) || subset(was, set) {
 				continue
 			}
 			if c := e.visit(w.term); c >= 0 {
@@ -297,12 +338,17 @@ func (e *engine) visit(t term) int32 {
 		if prev < 0 {
 			e.terms[t].head = after
 		} else {
-			e.next[prev] = after
+			e.watches[prev].next = after
 		}
 	}
 	for node := e.terms[t].head; node >= 0; {
 		e.steps++
-		c, after := node>>1, e.next[node]
+		after := e.watches[node].next
+		if e.contradicted(e.watches[node].other) {
+			prev, node = node, after
+			continue
+		}
+		c := node >> 1
 		cl := &e.clauses[c]
 		if cl.dead {
 			unlink(after)
@@ -316,7 +362,7 @@ func (e *engine) visit(t term) int32 {
 			if k := e.unsatisfiedFrom(lits, 2); k > 0 {
 				lits[side], lits[k] = lits[k], lits[side]
 				unlink(after)
-				e.watch(node, lits[side])
+				e.watch(node, lits[side], other)
 				node = after
 				continue
 			}
@@ -325,6 +371,7 @@ func (e *engine) visit(t term) int32 {
 			}
 			e.exclude(other, c)
 		}
+		e.watches[node].other = other
 		prev, node = node, after
 	}
 	return -1
@@ -341,9 +388,9 @@ func (e *engine) unsatisfiedFrom(lits []term, k int) int {
 }
 
 // watch puts a watch at the head of the list of t.
-func (e *engine) watch(node int32, t term) {
+func (e *engine) watch(node int32, t, other term) {
 	info := &e.terms[t]
-	e.next[node] = info.head
+	e.watches[node] = watch{next: info.head, other: other}
 	info.head = node
 	if !info.watched {
 		info.watched = true

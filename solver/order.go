@@ -1,16 +1,18 @@
 package solver
 
 // The order of decisions: packages to upgrade, packages with a locked version that still fits, others; among
-// them those that take part in conflicts, then those with the fewest versions left; then those seen first. (A
-// package with one version left is no decision: it is settled before any.)
+// them those with most activity in conflicts for each version left; then those with the fewest versions left; then those seen
+// first. (A package with one version left is no decision: it is settled before any.)
 
 func (e *engine) before(p, q int32) bool {
 	a, b := &e.packs[p], &e.packs[q]
-	switch {
-	case a.class != b.class:
+	if a.class != b.class {
 		return a.class < b.class
-	case a.activity != b.activity:
-		return a.activity > b.activity
+	}
+	x, y := a.activity/float64(a.size), b.activity/float64(b.size)
+	switch {
+	case x != y:
+		return x > y
 	case a.size != b.size:
 		return a.size < b.size
 	}

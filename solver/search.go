@@ -6,20 +6,31 @@ import "errors"
 // decided first.
 const restartUnit = 100 // conflicts
 
-// errExhausted ends an improvement pass whose bound is reached.
-var errExhausted = errors.New("the bound of an improvement pass is reached")
+// errExhausted ends a search whose limit is reached.
+var errExhausted = errors.New("the limit of an improvement pass is reached")
 
-// bound limits one search.
-type bound struct {
-	conflicts int // 0: none
-	reads     int
+// query is what a search looks for. The zero query is any solution.
+type query struct {
+	assume term // holds in the solution; of a variable of its own, so that what is learned says what it rests on
+	// accept looks at a solution. Where it is not what is sought, accept adds a clause that says so.
+	accept func() bool
+	limit  limits
+}
+
+// limits bound a search; 0 is none.
+type limits struct {
+	steps, reads, names int // of the whole solve
+}
+
+func (r *resolver) exhausted(l limits) bool {
+	over := func(n, limit int) bool { return limit > 0 && n > limit }
+	return over(r.e.steps, l.steps) || over(r.stats.RequirementsAsked, l.reads) || over(r.stats.VersionsAsked, l.names)
 }
 
 // search runs until every package that must be chosen has one version. It reports false where that
 // cannot be.
-func (r *resolver) search(limit bound) (bool, error) {
+func (r *resolver) search(q query) (bool, error) {
 	e := r.e
-	conflicts, reads := r.stats.Conflicts, r.stats.RequirementsAsked
 	restarts, restartAt := 1, r.stats.Conflicts+restartUnit
 	maxLearned := max(minLearned, len(e.clauses)/2)
 	for !r.none {
@@ -30,14 +41,17 @@ func (r *resolver) search(limit bound) (bool, error) {
 		if e.interrupt != nil {
 			return false, e.interrupt
 		}
-		if limit.conflicts > 0 && (r.stats.Conflicts-conflicts > limit.conflicts || r.stats.RequirementsAsked-reads > limit.reads) {
+		if r.exhausted(q.limit) {
 			return false, errExhausted
 		}
 		if r.stats.Conflicts >= restartAt {
 			restarts++
 			restartAt = r.stats.Conflicts + restartUnit*luby(restarts)
-			e.backtrack(e.base)
-			if e.learned > maxLearned && e.base == 0 {
+			e.backtrack(0)
+			if r.stats.Conflicts > hardProblem {
+				r.weigh()
+			}
+			if e.learned > maxLearned {
 				e.reduce()
 				maxLearned += maxLearned / 20
 			}
@@ -48,9 +62,21 @@ func (r *resolver) search(limit bound) (bool, error) {
 		} else if loaded {
 			continue
 		}
+		if q.assume != noTerm && e.level() == 0 {
+			if e.contradicted(q.assume) {
+				return false, nil
+			}
+			if !e.satisfied(q.assume) {
+				e.assume(q.assume)
+				continue
+			}
+		}
 		p := e.pick()
 		if p < 0 {
-			return true, nil
+			if q.accept == nil || q.accept() {
+				return true, nil
+			}
+			continue
 		}
 		v := e.preferred(p)
 		if !e.isLoaded(p, v) {
@@ -64,6 +90,32 @@ func (r *resolver) search(limit bound) (bool, error) {
 		e.decide(p, v)
 	}
 	return false, nil
+}
+
+// hardProblem is the number of conflicts from which on finding any solution comes before trying the newest versions
+// first.
+const hardProblem = 3000
+
+// weigh counts for each version how many of the versions that were read allow it: the most promising are tried first.
+func (r *resolver) weigh() {
+	e := r.e
+	for p := range e.packs {
+		k := &e.packs[p]
+		if k.support == nil {
+			k.support, k.saved = make([]int32, k.absent+1), -1
+		}
+		clear(k.support)
+	}
+	for p := range r.meta {
+		for _, n := range r.meta[p].needs {
+			k, outside, weight := &e.packs[e.terms[n.outside].pkg], e.set(n.outside), count(e.set(n.versions))
+			for v := range k.absent {
+				if !hasBit(outside, v) {
+					k.support[v] += weight
+				}
+			}
+		}
+	}
 }
 
 // loadSingles reads the requirements of packages that came down to one version.

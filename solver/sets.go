@@ -18,6 +18,7 @@ type termInfo struct {
 	at      int32 // its words are engine.sets[at:at+words]
 	head    int32 // first watch of this term; -1: none
 	fold    uint64
+	wide    bool // of more than one word: the fold does not tell all
 	watched bool // it stands in its package's watch list
 }
 
@@ -119,7 +120,7 @@ func (e *engine) intern(pkg int32, s []uint64) term {
 		slot := e.table[i]
 		if slot.term == noTerm {
 			t := term(len(e.terms))
-			e.terms = append(e.terms, termInfo{pkg: pkg, at: int32(len(e.sets)), head: -1, fold: fold(s)})
+			e.terms = append(e.terms, termInfo{pkg: pkg, at: int32(len(e.sets)), head: -1, fold: fold(s), wide: len(s) > 1})
 			e.sets = append(e.sets, s...)
 			e.table[i] = tableSlot{hash: uint32(h >> 32), term: t}
 			return t

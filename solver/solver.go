@@ -3,7 +3,6 @@ package solver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -30,6 +29,7 @@ type Provider interface {
 type Root struct {
 	ident.Requirement
 	Where string // "openpackage.yml:7", for messages
+	Dev   bool   // it stands in dev-dependencies, for messages
 }
 
 // Problem is what to solve.
@@ -38,6 +38,8 @@ type Problem struct {
 	Locked    map[ident.Name]ident.Version // kept while they fit
 	Unlock    []ident.Name                 // to upgrade: their locks do not count, and they go before the other locks
 	Overrides map[ident.Name]ident.Range   // replace every range that anybody, the root too, asks of the name
+
+	OverrideWhere map[ident.Name]string // where they were written: "openpackage.yml:12", for messages
 }
 
 // Options tune a solve. The zero value is fine.
@@ -64,23 +66,6 @@ type Stats struct {
 	VersionsAsked, RequirementsAsked int
 }
 
-// NoSolutionError says which requirements clash.
-type NoSolutionError struct {
-	Clashes []string // one a line, sorted
-}
-
-// maxClashes is how many clashes a message shows.
-const maxClashes = 20
-
-func (e *NoSolutionError) Error() string {
-	shown := e.Clashes[:min(len(e.Clashes), maxClashes)]
-	text := "no set of versions satisfies all requirements:\n" + strings.Join(shown, "\n")
-	if more := len(e.Clashes) - len(shown); more > 0 {
-		text += fmt.Sprintf("\nand %d more", more)
-	}
-	return text
-}
-
 // Solve finds one version for each package that is needed.
 func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solution, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -90,35 +75,72 @@ func Solve(ctx context.Context, p Problem, prov Provider, opt Options) (*Solutio
 	if err := r.require(); err != nil {
 		return nil, r.stopped(err)
 	}
-	ok, err := r.search(bound{})
+	ok, err := r.search(query{assume: noTerm})
 	if err != nil {
 		return nil, r.stopped(err)
 	}
 	if !ok {
-		return nil, &NoSolutionError{Clashes: r.clashes()}
+		none := r.noSolution()
+		if err := ctx.Err(); err != nil {
+			return nil, r.stopped(err)
+		}
+		return nil, none
 	}
-	return r.solution(), nil
+	best, err := r.improve(r.assignment())
+	if err != nil {
+		return nil, r.stopped(err)
+	}
+	return r.solution(best), nil
 }
 
 // stopped adds to the error of a context how far the solve came.
 func (r *resolver) stopped(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return &StoppedError{Stats: r.stats, Packages: len(r.meta), Err: err}
+		return &StoppedError{Stats: r.stats, Packages: len(r.pkgs), Err: err}
 	}
 	return err
 }
 
-// solution reads the answer from the engine.
-func (r *resolver) solution() *Solution {
-	sol := &Solution{}
-	for p := range r.meta {
-		m := &r.meta[p]
-		v := r.e.chosen(int32(p))
-		if v < 0 {
-			continue
+// assignment is the chosen version of each package that the root comes to need, else -1, as the engine has it now. (What
+// was learned in an improvement pass may have a package chosen that nothing needs.)
+func (r *resolver) assignment() []int32 {
+	out := make([]int32, len(r.meta))
+	for p := range out {
+		out[p] = -1
+	}
+	var todo []int32
+	need := func(name ident.Name) {
+		if p := r.pkgs[name]; out[p] < 0 {
+			out[p] = r.e.chosen(p)
+			todo = append(todo, p)
 		}
-		i := slices.IndexFunc(m.reads, func(x reading) bool { return x.version == v })
-		sol.Decisions = append(sol.Decisions, Decision{Name: m.name, Version: m.versions[v], Requirements: m.reads[i].reqs})
+	}
+	for _, q := range r.problem.Root {
+		need(q.Name)
+	}
+	for len(todo) > 0 {
+		p := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for _, q := range r.meta[p].requirements(out[p]) {
+			need(q.Name)
+		}
+	}
+	return out
+}
+
+// requirements are those of version v, which was read.
+func (m *packMeta) requirements(v int32) []ident.Requirement {
+	i := slices.IndexFunc(m.reads, func(x reading) bool { return x.version == v })
+	return m.reads[i].reqs
+}
+
+// solution writes an assignment as an answer.
+func (r *resolver) solution(versions []int32) *Solution {
+	sol := &Solution{}
+	for p, v := range versions {
+		if m := &r.meta[p]; v >= 0 {
+			sol.Decisions = append(sol.Decisions, Decision{Name: m.name, Version: m.versions[v], Requirements: m.requirements(v)})
+		}
 	}
 	slices.SortFunc(sol.Decisions, func(a, b Decision) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	r.stats.Backjumps = r.e.backjumps

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/openpackage/opkg/ident"
@@ -66,7 +65,7 @@ func NewCached(src Revalidator, opt CacheOptions) *Cached {
 func (c *Cached) ID() ident.SourceID { return c.src.ID() }
 
 // Open implements Source. Artifacts are not kept here, but in the store.
-func (c *Cached) Open(ctx context.Context, ref Ref) (io.ReadCloser, error) {
+func (c *Cached) Open(ctx context.Context, ref Ref) (*Artifact, error) {
 	if c.opt.Offline {
 		return nil, &UnavailableError{Source: c.ID(), Err: &offlineError{fmt.Sprintf("%s@%s is not in the store", ref.Name, ref.Version)}}
 	}

@@ -28,8 +28,8 @@ func (s *scripted) ID() ident.SourceID { return first }
 func (s *scripted) List(context.Context, ident.Name) (*registry.Index, error) {
 	panic("the cache fetches")
 }
-func (s *scripted) Open(context.Context, Ref) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader("opened")), nil
+func (s *scripted) Open(context.Context, Ref) (*Artifact, error) {
+	return &Artifact{Archive: io.NopCloser(strings.NewReader("opened"))}, nil
 }
 
 func (s *scripted) Fetch(_ context.Context, _ ident.Name, opt FetchOptions) (*Document, error) {

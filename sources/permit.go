@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 
@@ -113,13 +112,21 @@ func (g *guarded) List(ctx context.Context, name ident.Name) (*registry.Index, e
 	return g.lists.do(ctx, name, func() (*registry.Index, error) { return g.Source.List(ctx, name) })
 }
 
-func (g *guarded) Open(ctx context.Context, ref Ref) (io.ReadCloser, error) {
+func (g *guarded) Open(ctx context.Context, ref Ref) (*Artifact, error) {
 	if strings.Contains(ref.Artifact, "://") {
 		if err := g.checkForeign(ctx, ref); err != nil {
 			return nil, err
 		}
 	}
 	return g.Source.Open(ctx, ref)
+}
+
+// Gather implements Gatherer, as far as the source does.
+func (g *guarded) Gather(ctx context.Context, refs []Ref) error {
+	if src, ok := g.Source.(Gatherer); ok {
+		return src.Gather(ctx, refs)
+	}
+	return nil
 }
 
 func (g *guarded) checkForeign(ctx context.Context, ref Ref) error {

@@ -40,6 +40,9 @@ type Answer struct {
 	Tried    []config.Registry // those that came before it and do not have the name
 }
 
+// String names the registry: "alias (source)".
+func (a *Answer) String() string { return describe(a.Registry) }
+
 // NewRouter makes a Router. pins gives names the alias of the registry that they must come from; a pin that contradicts a
 // scope, or names no configured registry, is a *PinError. open makes the Source of a registry, once for each.
 func NewRouter(cfg *config.Config, pins map[ident.Name]string, open func(config.Registry) (Source, error)) (*Router, error) {
@@ -136,25 +139,31 @@ func (r *Router) scopeOwner(name ident.Name) (config.Registry, bool) {
 	return config.Registry{}, false
 }
 
-// Shadowed lists the registries below the owner of name that have the name too, and are not asked. One that
-// does not answer is left out: this is for hints.
-func (r *Router) Shadowed(ctx context.Context, name ident.Name) ([]config.Registry, error) {
+// Shadowed lists what the registries below the owner of name say about it, where they have the name too: they are not asked for
+// it otherwise. One that does not answer is left out: this is for hints.
+func (r *Router) Shadowed(ctx context.Context, name ident.Name) ([]Answer, error) {
 	owner, err := r.Owner(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	candidates, _ := r.candidates(name)
-	var out []config.Registry
-	for _, reg := range candidates[len(owner.Tried)+1:] {
-		_, _, err := r.ask(ctx, reg, name)
+	var out []Answer
+	for i := len(owner.Tried) + 1; i < len(candidates); i++ {
+		src, ix, err := r.ask(ctx, candidates[i], name)
 		if err == nil {
-			out = append(out, reg)
+			out = append(out, Answer{Registry: candidates[i], Source: src, Index: ix, Tried: candidates[:i:i]})
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 	}
 	return out, nil
+}
+
+// Rule says why one registry alone may answer for name: its scope, or the manifest. It is "" where the order decides.
+func (r *Router) Rule(name ident.Name) string {
+	_, rule := r.candidates(name)
+	return rule
 }
 
 // source opens the source of a registry. Where several entries of the configuration name one source, the user's own entry

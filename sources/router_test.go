@@ -42,8 +42,8 @@ func (f *fake) List(ctx context.Context, name ident.Name) (*registry.Index, erro
 	return nil, &NotFoundError{Name: name, Asked: []string{string(f.id)}}
 }
 
-func (f *fake) Open(_ context.Context, ref Ref) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(string(f.id) + ref.Artifact)), nil
+func (f *fake) Open(_ context.Context, ref Ref) (*Artifact, error) {
+	return &Artifact{Archive: io.NopCloser(strings.NewReader(string(f.id) + ref.Artifact))}, nil
 }
 
 func version(s string) ident.Version {
@@ -111,7 +111,7 @@ func TestFirstThatHasTheName(t *testing.T) {
 		t.Error("a scope's registry was asked for a name without that scope")
 	}
 	below, err := r.Shadowed(context.Background(), "pkg")
-	if err != nil || len(below) != 1 || below[0].Alias != "shared" {
+	if err != nil || len(below) != 1 || below[0].Registry.Alias != "shared" {
 		t.Errorf("shadowed: %+v, %v", below, err)
 	}
 }

@@ -39,6 +39,7 @@ func initCmd(a *app) *cobra.Command {
 
 func addCmd(a *app) *cobra.Command {
 	var opt ops.AddOptions
+	var from gitFlags
 	cmd := &cobra.Command{
 		Use:   "add [ALIAS/]NAME[@RANGE]...",
 		Short: "add packages to openpackage.yml, lock and sync",
@@ -48,8 +49,14 @@ the requirements have no solution, both files stay as they were.
     opkg add my-pkg                 the newest stable version and its compatible successors: ^X.Y.Z
     opkg add my-pkg@1.2.3           this version alone
     opkg add myorg/my-pkg           from the registry configured as myorg
-    opkg add --path ../team-rules   the package in that directory, as it stands`,
+    opkg add --path ../team-rules   the package in that directory, as it stands
+    opkg add --git https://github.com/author/tool.git               the newest tag that is a version, and its successors
+    opkg add --git https://github.com/author/tool.git --ref main    that branch, at the commit where it stands today
+    opkg add part --git git@host:team/mono.git --base packages/part --version ^2.0.0`,
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if from.set() {
+				return a.addGit(cmd, given, from, opt)
+			}
 			if err := checkAdd(cmd, given, opt); err != nil {
 				return err
 			}
@@ -57,6 +64,7 @@ the requirements have no solution, both files stay as they were.
 		},
 	}
 	addFlags(cmd, &opt)
+	from.flags(cmd)
 	return cmd
 }
 
@@ -108,6 +116,9 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 			Name     string `json:"name"`
 			Range    string `json:"range"`
 			Registry string `json:"registry,omitempty"`
+			Git      string `json:"git,omitempty"`
+			Ref      string `json:"ref,omitempty"`
+			Base     string `json:"base,omitempty"`
 		}
 		out := struct {
 			Manifest string       `json:"manifest"`
@@ -116,7 +127,7 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 			Sync     any          `json:"sync,omitempty"`
 		}{Manifest: res.Manifest, Added: []added{}}
 		for _, d := range res.Added {
-			out.Added = append(out.Added, added{string(d.Name), d.Range, d.Alias})
+			out.Added = append(out.Added, added{string(d.Name), d.Range, d.Alias, d.Git, d.Ref, d.Base})
 		}
 		out.Changes = []changeJSON{}
 		if res.Lock != nil {
@@ -129,7 +140,7 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 		return nil
 	}
 	for _, d := range res.Added {
-		a.note("%s: %s %s", a.near(res.Manifest), d.Name, d.Range)
+		a.note("%s: %s %s", a.near(res.Manifest), d.Name, asked(d))
 	}
 	if res.Lock != nil {
 		a.renderChanges(res.Lock)

@@ -90,6 +90,7 @@ func (a *app) world() (*ops.World, error) {
 		Home:     home,
 		OPKGHome: filepath.Clean(opkgHome),
 		Env:      os.Getenv,
+		Environ:  os.Environ(),
 		CI:       isCI(os.Getenv("CI")),
 		Offline:  a.offline,
 		Observer: a.observe,

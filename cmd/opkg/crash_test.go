@@ -1,11 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,7 @@ type crashScene struct {
 	prepare func(t *testing.T, s *stage) // what the command finds
 	args    []string
 	again   []string // what completes it after a kill; nil: the command itself
+	http    bool     // the registry is a server
 }
 
 // stage is where a scene is played: a home and a workspace below one directory, which is put back as it was before each run.
@@ -41,34 +43,35 @@ type stage struct {
 // crashScenes are all commands that change the disk. A new one belongs here.
 func crashScenes() []crashScene {
 	synced := func(t *testing.T, s *stage) { s.must(t, "sync", "-q") }
+	damaged := func(t *testing.T, s *stage) { // one has a file more, one is gone, one was written to through a link
+		synced(t, s)
+		installed := filepath.Join(s.home, ".openpackage", "registry")
+		write(t, filepath.Join(installed, "tool", "1.0.0", "extra.md"), "extra")
+		rule := filepath.Join(installed, "base", "1.0.0", "rules", "a.md")
+		err := errors.Join(os.RemoveAll(filepath.Join(installed, "short")), os.Chmod(rule, 0o644), os.WriteFile(rule, []byte("evil"), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	return []crashScene{
-		{"lock", func(t *testing.T, s *stage) {}, []string{"lock"}, nil},
-		{"sync", func(t *testing.T, s *stage) { s.must(t, "lock", "-q") }, []string{"sync"}, nil},
-		{"heal", func(t *testing.T, s *stage) { // one damaged, one gone, one whose blob was written to through its link
-			synced(t, s)
-			installed := filepath.Join(s.home, ".openpackage", "registry")
-			write(t, filepath.Join(installed, "tool", "1.0.0", "extra.md"), "extra")
-			if err := os.RemoveAll(filepath.Join(installed, "short")); err != nil {
-				t.Fatal(err)
-			}
-			rule := filepath.Join(installed, "base", "1.0.0", "rules", "a.md")
-			if err := errors.Join(os.Chmod(rule, 0o644), os.WriteFile(rule, []byte("evil"), 0o644)); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"sync"}, nil},
+		{"lock", func(t *testing.T, s *stage) {}, []string{"lock"}, nil, false},
+		{"lock over HTTP", func(t *testing.T, s *stage) {}, []string{"lock"}, nil, true},
+		{"sync", func(t *testing.T, s *stage) { s.must(t, "lock", "-q") }, []string{"sync"}, nil, false},
+		{"heal", damaged, []string{"sync"}, nil, false},
+		{"repair", damaged, []string{"verify", "--repair"}, nil, false},
 		{"upgrade", func(t *testing.T, s *stage) {
 			synced(t, s)
 			write(t, filepath.Join(s.workspace, "openpackage.yml"), "name: ws\ndependencies:\n  - name: tool\n  - name: base\n    version: 1.1.0\n")
-		}, []string{"sync"}, nil},
-		{"add", synced, []string{"add", "extra"}, nil},
-		{"remove", synced, []string{"remove", "tool"}, []string{"install"}},
+		}, []string{"sync"}, nil, false},
+		{"add", synced, []string{"add", "extra"}, nil, false},
+		{"remove", synced, []string{"remove", "tool"}, []string{"install"}, false},
 		{"gc", func(t *testing.T, s *stage) {
 			synced(t, s)
 			s.must(t, "add", "extra", "-q")
 			s.must(t, "remove", "extra", "tool", "-q")
 			write(t, filepath.Join(s.home, ".openpackage", "store", "v1", "tmp", "4711-0", "1"), "left by a kill")
-		}, []string{"gc", "--grace", "0"}, nil},
-		{"clean", synced, []string{"cache", "clean"}, nil},
+		}, []string{"gc", "--grace", "0"}, nil, false},
+		{"clean", synced, []string{"cache", "clean"}, nil, false},
 	}
 }
 
@@ -116,6 +119,17 @@ func newStage(t *testing.T) *stage {
 	write(t, filepath.Join(s.home, ".openpackage", "config.yml"), "registries:\n  team: file:"+s.registry+"\n")
 	write(t, filepath.Join(s.workspace, "openpackage.yml"), "name: ws\ndependencies:\n  - name: tool\n  - name: base\n    version: 1.0.0\n")
 	return s
+}
+
+// prepare makes what the scene begins with.
+func (s *stage) prepare(t *testing.T, scene crashScene) {
+	t.Helper()
+	if scene.http {
+		srv := httptest.NewServer(http.FileServer(http.Dir(s.registry)))
+		t.Cleanup(srv.Close)
+		write(t, filepath.Join(s.home, ".openpackage", "config.yml"), "registries:\n  team: "+srv.URL+"\n")
+	}
+	scene.prepare(t, s)
 }
 
 // fastDir is a directory in memory where there is one: what is tested is order, not the disk.
@@ -210,23 +224,24 @@ func (s *stage) condition(t *testing.T) condition {
 	return c
 }
 
-// checkWhole fails unless everything that is visible is whole, and is as it was before or as it shall be.
-func (s *stage) checkWhole(t *testing.T, before, after condition) {
+// whole lists what is visible and torn, or neither as it was before nor as it shall be.
+func (s *stage) whole(t *testing.T, before, after condition) (wrong []string) {
 	t.Helper()
+	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	now := s.condition(t)
 	for _, name := range []string{"openpackage.yml", "opkg.lock", ".openpackage/openpackage.index.yml"} {
 		if got := now.files[name]; got != before.files[name] && got != after.files[name] {
-			t.Errorf("%s is neither the old nor the new one:\n%s", name, got)
+			errorf("%s is neither the old nor the new one:\n%s", name, got)
 		}
 	}
 	for dir, tree := range now.versions {
 		if tree != before.versions[dir] && tree != after.versions[dir] {
-			t.Errorf("%s is neither the old nor the new one", dir)
+			errorf("%s is neither the old nor the new one", dir)
 		}
 	}
 	for dir := range before.versions {
 		if after.versions[dir] != "" && now.versions[dir] == "" {
-			t.Errorf("%s is gone", dir)
+			errorf("%s is gone", dir)
 		}
 	}
 	store, err := cas.Open(filepath.Join(s.home, ".openpackage", "store", "v1"), cas.Options{})
@@ -242,7 +257,7 @@ func (s *stage) checkWhole(t *testing.T, before, after condition) {
 		switch dir := filepath.Dir(path); filepath.Base(dir) {
 		case "trees":
 			if tree, err := cas.ParseTree(data); err != nil || tree.ID().Hex() != name {
-				t.Errorf("%s is torn", path)
+				errorf("%s is torn", path)
 			}
 		case "artifacts":
 			id, err := ident.ParseSHA256(name)
@@ -251,7 +266,7 @@ func (s *stage) checkWhole(t *testing.T, before, after condition) {
 			}
 			// A record is visible with all that it names, unless a stat betrays that somebody wrote through a link.
 			if _, ok, err := store.Artifact(id); (!ok || err != nil) && !slices.Contains(before.store, path) {
-				t.Errorf("%s is there, and not all that it names: %v", path, err)
+				errorf("%s is there, and not all that it names: %v", path, err)
 			}
 		case "roots":
 		default: // a blob: intact, or its stat betrays it
@@ -261,54 +276,78 @@ func (s *stage) checkWhole(t *testing.T, before, after condition) {
 			}
 			intact := fi.Mode() == 0o444 && fi.ModTime().Equal(time.Unix(cas.BlobTime, 0))
 			if id := filepath.Base(dir) + name; intact && fmt.Sprintf("%x", blake3.Sum256(data)) != id {
-				t.Errorf("%s is torn", path)
+				errorf("%s is torn", path)
 			}
 		}
 	}
 	if roots, damaged, err := store.ReadRoots(); err != nil || len(damaged) > 0 {
-		t.Errorf("roots: %v, %v, %v", roots, damaged, err)
+		errorf("roots: %v, %v, %v", roots, damaged, err)
 	}
 	if data, ok := now.files["opkg.lock"]; ok {
 		if _, err := lock.Parse("opkg.lock", []byte(data)); err != nil {
-			t.Error(err)
+			errorf("%v", err)
 		}
 	}
+	return wrong
 }
 
-// checkDone fails unless the next run completes what was stopped, and leaves nothing.
-func (s *stage) checkDone(t *testing.T, scene crashScene, after condition) {
+// done lets the next run complete what was stopped, and lists what is not as it shall be then. run is how the next run is made.
+func (s *stage) done(t *testing.T, scene crashScene, after condition, run func(args []string) (out string, failed bool)) (wrong []string) {
 	t.Helper()
+	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	args := scene.again
 	if args == nil {
 		args = scene.args
 	}
-	out, err := s.opkg(t, args...).CombinedOutput()
-	if err != nil && !(scene.args[0] == "remove" && bytes.Contains(out, []byte("does not ask for"))) {
-		t.Errorf("the next run: %v\n%s", err, out)
+	if out, failed := run(args); failed {
+		errorf("the next run fails:\n%s", out)
 	}
 	now := s.condition(t)
 	for name, text := range after.files {
 		if now.files[name] != text && scene.again == nil {
-			t.Errorf("after the next run %s is\n%s\nwant\n%s", name, now.files[name], text)
+			errorf("after the next run %s is\n%s\nwant\n%s", name, now.files[name], text)
 		}
 	}
 	for dir, tree := range after.versions {
 		if now.versions[dir] != tree {
-			t.Errorf("after the next run %s is not whole", dir)
+			errorf("after the next run %s is not whole", dir)
 		}
 	}
 	if scene.args[0] == "gc" && !slices.Equal(now.store, after.store) {
-		t.Errorf("after the next run the store holds\n%q\nwant\n%q", now.store, after.store)
+		errorf("after the next run the store holds\n%q\nwant\n%q", now.store, after.store)
+	}
+	if len(s.leftovers(t)) > 0 { // the next run had no use for the store; another has
+		s.must(t, "gc")
 	}
 	if left := s.leftovers(t); len(left) > 0 {
-		t.Errorf("the next run leaves %v", left)
+		errorf("the next run leaves %v", left)
+	}
+	return wrong
+}
+
+// plainly runs opkg and nothing else.
+func (s *stage) plainly(t *testing.T) func([]string) (string, bool) {
+	return func(args []string) (string, bool) {
+		out, err := s.opkg(t, args...).CombinedOutput()
+		return string(out), err != nil
 	}
 }
 
-// leftovers are temporary files and directories, those of the workspace apart, which go when they are old.
+// rebooted runs opkg as if the system had been started anew.
+func (s *stage) rebooted(t *testing.T) func([]string) (string, bool) {
+	return func(args []string) (string, bool) {
+		rep, out := s.trace(t, "reboot", args)
+		return out, rep.Status != 0
+	}
+}
+
+// leftovers are temporary files and directories; those of the workspace and of the cache apart, which go when they are old.
 func (s *stage) leftovers(t *testing.T) (left []string) {
 	t.Helper()
 	_ = filepath.WalkDir(filepath.Join(s.home, ".openpackage"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "cache" {
+			return fs.SkipDir
+		}
 		if err == nil && (strings.HasPrefix(d.Name(), ".opkg-") || strings.Contains(d.Name(), ".tmp-") || filepath.Base(filepath.Dir(path)) == "tmp") {
 			left = append(left, path)
 		}
@@ -333,7 +372,7 @@ func TestKilledAnywhere(t *testing.T) {
 		t.Run(scene.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			scene.prepare(t, s)
+			s.prepare(t, scene)
 			before := s.condition(t)
 			s.keep(t)
 			s.reset(t)
@@ -354,10 +393,8 @@ func TestKilledAnywhere(t *testing.T) {
 					return
 				}
 				kills++
-				s.checkWhole(t, before, after)
-				s.checkDone(t, scene, after)
-				if t.Failed() {
-					t.Fatalf("killed at operation %d: %s %s\n%s", n, rep.Op, rep.Path, s.live)
+				if wrong := slices.Concat(s.whole(t, before, after), s.done(t, scene, after, s.plainly(t))); len(wrong) > 0 {
+					t.Fatalf("killed at operation %d: %s %s: %s", n, rep.Op, rep.Path, strings.Join(wrong, "\n"))
 				}
 			}
 		})

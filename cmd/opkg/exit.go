@@ -19,6 +19,7 @@ import (
 	"github.com/openpackage/opkg/registry"
 	"github.com/openpackage/opkg/solver"
 	"github.com/openpackage/opkg/sources"
+	"github.com/openpackage/opkg/sources/git"
 )
 
 // An exitRule says which errors end with which status. Help, docs and tests read the same table.
@@ -33,13 +34,13 @@ type exitRule struct {
 var exitRules = []exitRule{
 	{130, "interrupted", "interrupted", is(errInterrupted)},
 	{2, "usage", "wrong use, or a malformed file of yours (manifest, config, lock)", anyOf(
-		as[*usageError], as[*ops.SpecError], as[*ops.NoWorkspaceError], as[*ops.ExistsError], as[*ops.AliasError], as[*ops.NotRequiredError],
-		as[*ops.LocalError], as[*ops.FileError], as[*ops.GitError], as[*ops.NotRegistryError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
+		as[*usageError], as[*ops.SpecError], as[*ops.GitSpecError], as[*ops.NoWorkspaceError], as[*ops.ExistsError], as[*ops.AliasError], as[*ops.NotRequiredError],
+		as[*ops.LocalError], as[*ops.FileError], as[*ops.NotRegistryError], as[*manifest.Error], as[*config.Error], as[*lock.Error], as[*sources.PinError], as[*auth.FileError])},
 	{3, "stale", "the lock is missing, stale or not closed", anyOf(as[*lock.StaleError], as[*lock.NotClosedError], as[*ops.NoLockError])},
-	{4, "no-solution", "no set of versions satisfies all requirements", as[*solver.NoSolutionError]},
+	{4, "no-solution", "no set of versions satisfies all requirements", anyOf(as[*solver.NoSolutionError], as[*ops.ClashError])},
 	{5, "integrity", "something is not what was promised: checksum, tree, unsafe archive, malformed registry data, source not allowed", anyOf(
 		as[*ident.MismatchError], as[*archive.UnsafeError], as[*registry.Error], as[*sources.NotAllowedError], as[*ops.DamagedError])},
-	{6, "not-found", "not found: no registry has it, or the lock does not", anyOf(as[*sources.NotFoundError], as[*ops.NotLockedError], as[*ops.NotInstalledError], as[*ops.NoRootError])},
+	{6, "not-found", "not found: no registry has it, or the lock does not", anyOf(as[*sources.NotFoundError], as[*ops.NotLockedError], as[*ops.NotInstalledError], as[*ops.NoRootError], as[*git.RefNotFoundError], as[*ops.NoTagsError])},
 	{7, "unreachable", "a registry cannot be reached, or TLS failed", anyOf(as[*sources.UnavailableError], as[*ops.OfflineError])},
 	{8, "unauthorized", "a registry refuses the credentials, or wants some", as[*auth.Error]},
 	{9, "busy", "another opkg holds the store", as[*cas.BusyError]},
@@ -100,7 +101,7 @@ type hinted struct {
 func (e *hinted) Hint() string  { return e.hint }
 func (e *hinted) Unwrap() error { return e.error }
 
-// hintsOf collects what an error advises: one Hint, or several Hints.
+// hintsOf collects what an error advises: one Hint, or several Hints, or what to do about an error of the system.
 func hintsOf(err error) []string {
 	var many interface{ Hints() []string }
 	if errors.As(err, &many) {
@@ -109,6 +110,9 @@ func hintsOf(err error) []string {
 	var one interface{ Hint() string }
 	if errors.As(err, &one) && one.Hint() != "" {
 		return []string{one.Hint()}
+	}
+	if hint := diskHint(err); hint != "" {
+		return []string{hint}
 	}
 	return nil
 }
@@ -138,10 +142,18 @@ func (a *app) report(err error) int {
 // printError prints an error and its hints.
 func (a *app) printError(err error) {
 	a.progress.clear()
-	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(err.Error()))
+	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(a.textOf(err)))
 	for _, hint := range hintsOf(err) {
 		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(hint))
 	}
+}
+
+// textOf is what an error says; with -v, a proof whole.
+func (a *app) textOf(err error) string {
+	if none := (*solver.NoSolutionError)(nil); a.verbose && errors.As(err, &none) {
+		return strings.Replace(err.Error(), none.Error(), none.Full(), 1)
+	}
+	return err.Error()
 }
 
 func errorJSON(err error, rule exitRule) map[string]any {

@@ -41,6 +41,7 @@ What is locked is kept while it still fits. --upgrade forgets all of it, --upgra
 				return nil
 			}
 			a.renderChanges(res)
+			a.renderChoices(res)
 			switch {
 			case opt.Check:
 				a.note("%s is up to date: %s", ops.LockName, count(len(res.Lock.Packages), "package"))
@@ -56,6 +57,7 @@ What is locked is kept while it still fits. --upgrade forgets all of it, --upgra
 	f.BoolVar(&opt.Check, "check", false, "write nothing; exit 3 if the lock is not what lock would write")
 	f.BoolVar(&opt.DryRun, "dry-run", false, "show what would change; write nothing")
 	f.BoolVarP(&opt.Upgrade, "upgrade", "U", false, "take the newest versions that fit, whatever is locked")
+	f.BoolVar(&opt.Explain, "explain", false, "say of each package which registry answers for it, and why this version was chosen")
 	f.StringArrayVarP(&names, "upgrade-package", "P", nil, "take the newest version that fits of `NAME` (may be repeated)")
 	return cmd
 }
@@ -188,5 +190,6 @@ func lockJSON(res *ops.LockResult, opt ops.LockOptions) any {
 		DryRun   bool         `json:"dryRun,omitempty"`
 		Packages int          `json:"packages"`
 		Changes  []changeJSON `json:"changes"`
-	}{res.Path, res.Written, opt.DryRun, len(res.Lock.Packages), changesJSON(res.Changes)}
+		Choices  []choiceJSON `json:"choices,omitempty"` // with --explain
+	}{res.Path, res.Written, opt.DryRun, len(res.Lock.Packages), changesJSON(res.Changes), choicesJSON(res.Choices)}
 }

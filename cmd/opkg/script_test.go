@@ -22,8 +22,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/auth"
 	"github.com/openpackage/opkg/internal/badserver"
+	"github.com/openpackage/opkg/internal/gitserver"
 	"github.com/openpackage/opkg/internal/ops"
+	"github.com/openpackage/opkg/internal/origin"
 )
 
 func TestMain(m *testing.M) {
@@ -51,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"snapshot":  cmdSnapshot,
 			"requests":  cmdRequests,
 			"badserver": cmdBadServer,
+			"gitserver": cmdGitServer,
 		},
 	})
 }
@@ -66,6 +70,12 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("OPKG_HOME", "")
 	env.Setenv("CI", "")
 	env.Setenv("NO_COLOR", "1")
+	for name, value := range map[string]string{ // for the repositories that scripts make
+		"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@test", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@test",
+		"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
+	} {
+		env.Setenv(name, value)
+	}
 	env.Setenv("INSTALLED", filepath.Join(home, ".openpackage", "registry"))
 	env.Setenv("STORE", filepath.Join(home, ".openpackage", "store", "v1"))
 	env.Values[serversKey{}] = map[string]*server{}
@@ -235,6 +245,27 @@ func cmdBadServer(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("usage: badserver start | reset | log COUNT REGEXP")
 	}
+}
+
+// cmdGitServer: gitserver start DIR [PASSWORD]. It serves the repositories below DIR and sets $GIT_<DIR> to the base URL, and
+// $TOKEN_<DIR> to the name of the variable for its token.
+func cmdGitServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[0] != "start" {
+		ts.Fatalf("usage: gitserver start DIR [PASSWORD]")
+	}
+	opt := gitserver.Options{}
+	if len(args) == 3 {
+		opt.Password = args[2]
+	}
+	s, err := gitserver.Start(ts.MkAbs(args[1]), opt)
+	ts.Check(err)
+	ts.Defer(s.Close)
+	name := strings.ToUpper(strings.Trim(args[1], "."))
+	ts.Setenv("GIT_"+name, s.URL)
+	o, err := origin.Parse(s.URL)
+	ts.Check(err)
+	token, _ := auth.TokenVariable(o)
+	ts.Setenv("TOKEN_"+name, token)
 }
 
 // cmdRequests: requests DIR COUNT REGEXP asserts how many logged requests match, and forgets the log.

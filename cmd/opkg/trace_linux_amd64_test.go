@@ -18,9 +18,10 @@ import (
 // The tracer runs opkg and stops it at its n-th operation on files below one directory: it counts system calls, so nothing that opkg does
 // to the disk escapes it, whichever room does it. It is a process of its own, since a tracer waits for all its children.
 //
-//	opkg-traced count|kill:N|fault:N:ERRNO DIR opkg-arguments...
+//	opkg-traced count|kill:N|unsynced:N|fault:N:ERRNO|every:OPERATION:ERRNO|reboot DIR opkg-arguments...
 //
-// What happened is written as JSON to the file that traceReport names.
+// Unsynced is kill, in a system that forgets to sync; every fails all operations of one kind; reboot only lets the system look as if it
+// were started anew. What happened is written as JSON to the file that traceReport names.
 
 // traceReport is the variable that names the file for the report.
 const traceReport = "OPKG_TEST_TRACE_REPORT"
@@ -68,6 +69,7 @@ type tracer struct {
 	dir    string
 	mode   string
 	at     int
+	every  string
 	errno  syscall.Errno
 	rep    traced
 	inside map[int]*entered // threads that are in a system call
@@ -83,7 +85,9 @@ func traceRun(what, dir string, args []string) (*traced, error) {
 	t := &tracer{dir: dir, inside: map[int]*entered{}, rep: traced{Status: -1}}
 	fields := strings.Split(what, ":")
 	t.mode = fields[0]
-	if len(fields) > 1 {
+	if t.mode == "every" {
+		t.every = fields[1]
+	} else if len(fields) > 1 {
 		n, err := strconv.Atoi(fields[1])
 		if err != nil {
 			return nil, err
@@ -184,10 +188,24 @@ func (t *tracer) stopped(tid int) error {
 		return err
 	}
 	op, path := t.operation(&regs)
-	if op == "" || !strings.HasPrefix(path, t.dir) || t.mode == "kill" && !changes(op, &regs) {
+	if t.mode == "reboot" && op == "openat" && path == bootID {
+		return t.poke(regs.Rsi, anotherID)
+	}
+	kills := t.mode == "kill" || t.mode == "unsynced"
+	if op == "" || !strings.HasPrefix(path, t.dir) || kills && !changes(op, &regs) {
 		return nil
 	}
+	if t.mode == "unsynced" && op == "sync" { // it succeeds, and does nothing
+		call.fault = true
+		regs.Orig_rax = ^uint64(0)
+		return syscall.PtraceSetRegs(tid, &regs)
+	}
 	t.rep.Count++
+	if t.mode == "every" && op == t.every {
+		call.fault = true
+		regs.Orig_rax = ^uint64(0)
+		return syscall.PtraceSetRegs(tid, &regs)
+	}
 	if t.mode == "count" {
 		t.rep.Names = append(t.rep.Names, op+" "+path)
 	}
@@ -206,6 +224,23 @@ func (t *tracer) stopped(tid int) error {
 		return syscall.PtraceSetRegs(tid, &regs)
 	}
 	return syscall.Kill(t.pid, syscall.SIGKILL)
+}
+
+// bootID is what tells one start of the system from another, and anotherID has the same form and is never the same.
+const (
+	bootID    = "/proc/sys/kernel/random/boot_id"
+	anotherID = "/proc/sys/kernel/random/uuid"
+)
+
+// poke writes a string into the traced process, over a longer one.
+func (t *tracer) poke(addr uint64, text string) error {
+	mem, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", t.pid), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer mem.Close()
+	_, err = mem.WriteAt([]byte(text+"\x00"), int64(addr))
+	return err
 }
 
 // changes reports whether an operation changes the disk.

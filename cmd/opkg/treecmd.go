@@ -103,9 +103,14 @@ func treeJSON(g *ops.Graph) any {
 func whyCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "why NAME",
-		Short: "show why a package is locked: every path from openpackage.yml, and what asks which versions of it",
-		Args:  args(1, 1, "one name"),
-		RunE: func(_ *cobra.Command, given []string) error {
+		Short: "show why a package is locked, and why at this version",
+		Long: `Why shows what asks for a package and for which versions of it, what decided the version, and every path that leads to it from
+openpackage.yml.
+
+It reads opkg.lock and makes no request: which newer versions there are it knows from registries that are directories, and
+from indexes that were fetched before.`,
+		Args: args(1, 1, "one name"),
+		RunE: func(cmd *cobra.Command, given []string) error {
 			w, err := a.world()
 			if err != nil {
 				return err
@@ -114,7 +119,7 @@ func whyCmd(a *app) *cobra.Command {
 			if err != nil {
 				return &ops.SpecError{Input: given[0], Err: err}
 			}
-			g, err := w.Graph()
+			g, choice, err := w.Why(cmd.Context(), name)
 			if err != nil {
 				return err
 			}
@@ -123,25 +128,25 @@ func whyCmd(a *app) *cobra.Command {
 				return err
 			}
 			if a.json {
-				a.printJSON(whyJSON(g, name, paths, more))
+				a.printJSON(whyJSON(g, choice, paths, more))
 				return nil
 			}
-			a.renderWhy(g, name, paths, more)
+			a.renderWhy(g, choice, paths, more)
 			return nil
 		},
 	}
 }
 
-func (a *app) renderWhy(g *ops.Graph, name ident.Name, paths [][]ops.Edge, more bool) {
-	p := g.Lock.Find(name)
-	fmt.Fprintf(a.stdout, "%s %s (from %s)\n", name, p.Version, comesFrom(p))
-	for _, e := range g.RequiredBy(name) {
-		fmt.Fprintf(a.stdout, "  %s asks for %s\n", requirer(g, e), e.Range)
+func (a *app) renderWhy(g *ops.Graph, c *ops.Choice, paths [][]ops.Edge, more bool) {
+	p := g.Lock.Find(c.Name)
+	fmt.Fprintf(a.stdout, "%s %s (from %s)\n", c.Name, p.Version, comesFrom(p))
+	a.renderAsks(c)
+	a.renderDecision(c)
+	if more {
+		fmt.Fprintf(a.stdout, "more than %d paths, of which these:\n", len(paths))
+	} else {
+		fmt.Fprintf(a.stdout, "%s:\n", count(len(paths), "path"))
 	}
-	if o := g.Override(name); o != "" {
-		fmt.Fprintf(a.stdout, "  overrides in %s put %s in place of all of these\n", ops.ManifestName, o)
-	}
-	fmt.Fprintf(a.stdout, "paths:\n")
 	for _, path := range paths {
 		steps := []string{ops.ManifestName}
 		for _, e := range path {
@@ -149,31 +154,18 @@ func (a *app) renderWhy(g *ops.Graph, name ident.Name, paths [][]ops.Edge, more 
 		}
 		fmt.Fprintf(a.stdout, "  %s\n", strings.Join(steps, " > "))
 	}
-	if more {
-		fmt.Fprintln(a.stdout, "  … and more")
-	}
 }
 
-// requirer names who asks: a package with its version, or the manifest.
-func requirer(g *ops.Graph, e ops.Edge) string {
-	if e.From == "" {
-		if e.Dev {
-			return ops.ManifestName + " (dev)"
-		}
-		return ops.ManifestName
-	}
-	return fmt.Sprintf("%s %s", e.From, g.Lock.Find(e.From).Version)
-}
-
-func whyJSON(g *ops.Graph, name ident.Name, paths [][]ops.Edge, more bool) any {
+func whyJSON(g *ops.Graph, c *ops.Choice, paths [][]ops.Edge, more bool) any {
 	out := struct {
 		Package    packageJSON  `json:"package"`
 		RequiredBy []edgeJSON   `json:"requiredBy"`
 		Override   string       `json:"override,omitempty"`
+		Choice     choiceJSON   `json:"choice"`
 		Paths      [][]edgeJSON `json:"paths"`
 		More       bool         `json:"more,omitempty"` // there are more paths than these
-	}{Package: newPackageJSON(g.Lock.Find(name)), Override: g.Override(name), RequiredBy: []edgeJSON{}, Paths: [][]edgeJSON{}, More: more}
-	for _, e := range g.RequiredBy(name) {
+	}{Package: newPackageJSON(g.Lock.Find(c.Name)), Override: c.Override, Choice: newChoiceJSON(c), RequiredBy: []edgeJSON{}, Paths: [][]edgeJSON{}, More: more}
+	for _, e := range g.RequiredBy(c.Name) {
 		out.RequiredBy = append(out.RequiredBy, newEdgeJSON(e))
 	}
 	for _, path := range paths {

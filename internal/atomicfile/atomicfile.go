@@ -10,15 +10,17 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // Write makes path hold data, as if by
 //
 //	cat >dir/.name.tmp-XXXX && sync && mv dir/.name.tmp-XXXX dir/name && sync dir
 //
-// An existing file keeps its permissions; a new one gets perm, less the umask's bits. A symbolic link or
-// anything else that is no regular file is refused: what stands at the other end of a link
-// was never ours to write.
+// What a killed run left of that is removed by a later one for the same path. An existing file keeps its permissions; a new
+// one gets perm, less the umask's bits. A symbolic link or anything else that is no regular file is refused: what stands at the
+// other end of a link was never ours to write.
 func Write(path string, data []byte, perm fs.FileMode) (err error) {
 	switch fi, err := os.Lstat(path); {
 	case err == nil && !fi.Mode().IsRegular():
@@ -28,11 +30,12 @@ func Write(path string, data []byte, perm fs.FileMode) (err error) {
 	case !os.IsNotExist(err):
 		return err
 	}
-	dir := filepath.Dir(path)
-	f, err := create(dir, "."+filepath.Base(path)+".tmp-", perm)
+	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+".tmp-"
+	f, err := create(dir, prefix, perm)
 	if err != nil {
 		return err
 	}
+	tidy(f, dir, prefix)
 	defer func() {
 		if err != nil {
 			f.Close()
@@ -62,6 +65,29 @@ func create(dir, prefix string, perm fs.FileMode) (*os.File, error) {
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
+		}
+	}
+}
+
+// abandoned is how much older than a new temporary file another one is that a killed run left: nobody writes for so long.
+const abandoned = 10 * time.Minute
+
+// tidy removes temporary files that killed runs left, by the file system's own clock.
+func tidy(f *os.File, dir, prefix string) {
+	now, err := f.Stat()
+	if err != nil {
+		return
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) || !e.Type().IsRegular() {
+			continue
+		}
+		if fi, err := e.Info(); err == nil && now.ModTime().Sub(fi.ModTime()) > abandoned {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 }

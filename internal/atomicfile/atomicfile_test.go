@@ -1,10 +1,13 @@
 package atomicfile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWriteReplacesWholeAndKeepsPermissions(t *testing.T) {
@@ -61,5 +64,26 @@ func TestWriteLeavesNothingBehindWhenItFails(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("left %v behind", left)
+	}
+}
+
+func TestWriteRemovesWhatKilledRunsLeft(t *testing.T) {
+	dir := t.TempDir()
+	for name, age := range map[string]time.Duration{".opkg.lock.tmp-old": 2 * abandoned, ".opkg.lock.tmp-new": 0, ".other.tmp-old": 2 * abandoned, "opkg.lock.tmp-old": 2 * abandoned} {
+		path, at := filepath.Join(dir, name), time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path, []byte("half"), 0o644), os.Chtimes(path, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Write(filepath.Join(dir, "opkg.lock"), []byte("whole"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{".opkg.lock.tmp-new", ".other.tmp-old", "opkg.lock", "opkg.lock.tmp-old"}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("there are %q, want %q", left, want)
 	}
 }

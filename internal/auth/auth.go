@@ -241,3 +241,20 @@ func TokenVariable(o origin.Origin) (name string, ok bool) {
 	}
 	return name, true
 }
+
+// Git are the headers, each as "Name: value", that git sends to the origin. A token goes as a password: that is the one form that
+// all git hosts take.
+func (c *Credentials) Git() []string {
+	if c == nil {
+		return nil
+	}
+	var out []string
+	for _, h := range c.headers {
+		value := h.value.Reveal()
+		if token, ok := strings.CutPrefix(value, "Bearer "); ok && h.name == "Authorization" {
+			value = "Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+token))
+		}
+		out = append(out, h.name+": "+value)
+	}
+	return out
+}

@@ -378,3 +378,22 @@ func FuzzCredentialsFile(f *testing.F) {
 		}
 	})
 }
+
+// A token is sent to a git host as a password; what a netrc or header-env says is sent as it stands.
+func TestGit(t *testing.T) {
+	env := map[string]string{"OPKG_TOKEN_HOST_TEST": "t", "KEY": "k"}
+	s := New(Options{Env: func(name string) string { return env[name] }})
+	c, err := s.For(config.Registry{Source: "git:https://host.test/x.git#beta", HeaderEnv: []config.HeaderEnv{{Header: "X-Api-Key", Variable: "KEY"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.Git(), "\n"); got != "X-Api-Key: k\nAuthorization: Basic eC1hY2Nlc3MtdG9rZW46dA==" {
+		t.Error(got)
+	}
+	for _, source := range []ident.SourceID{"git:git@host.test:x.git", "git:ssh://host.test/x", "git:../x", "git:/x"} {
+		c, err := s.For(config.Registry{Source: source})
+		if err != nil || c.Git() != nil {
+			t.Errorf("%s: %v %v", source, c, err)
+		}
+	}
+}

@@ -152,13 +152,15 @@ func (d *Dir) Create(path string, mode fs.FileMode) (*os.File, error) {
 	return d.root.OpenFile(filepath.FromSlash(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 }
 
-// Write makes a new file that holds data. After an error a part of it may stand there.
+// Write makes a new file that holds data, and syncs it, since later nobody can who may not write to it. After an error a part of it may stand there.
 func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
 	f, err := d.Create(path, mode)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	if _, err = f.Write(data); err == nil {
+		err = f.Sync()
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

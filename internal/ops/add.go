@@ -81,8 +81,11 @@ type AddOptions struct {
 // Added is one requirement as it was written.
 type Added struct {
 	Name  ident.Name
-	Range string
+	Range string // "" for a ref
 	Alias string
+	Git   string // the repository, where it is not from a registry
+	Ref   string
+	Base  string
 }
 
 // AddResult is what Add did.
@@ -205,9 +208,6 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 		return nil, nil, err
 	}
 	res := &AddResult{Manifest: ws.ManifestPath}
-	if err := ws.refuseGit(); err != nil && !opt.NoLock && !opt.removes {
-		return nil, nil, err // before anything is asked
-	}
 	edited, err := change(ws, res)
 	if err != nil {
 		return nil, nil, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/materialize"
@@ -123,6 +124,30 @@ func cleanBelow(ctx context.Context, path string, tally *cas.Tally) error {
 		return ignoreGone(err)
 	}
 	return nil
+}
+
+// abandoned is how old a temporary file of the cache is that a killed run left: an entry is written at once.
+const abandoned = 10 * time.Minute
+
+// tidyCache removes what killed runs left in the cache of indexes, and counts it; without really, it only counts.
+func (w *World) tidyCache(really bool, tally *cas.Tally) (n int) {
+	for _, dir := range w.cacheDirs() {
+		_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), ".tmp-") {
+				return nil
+			}
+			fi, err := e.Info()
+			if err != nil || w.Now().Sub(fi.ModTime()) < abandoned {
+				return nil
+			}
+			if used, err := cas.UsageOf(path); err == nil && (!really || os.Remove(path) == nil) {
+				n++
+				tally.Removed(used)
+			}
+			return nil
+		})
+	}
+	return n
 }
 
 func ignoreGone(err error) error {

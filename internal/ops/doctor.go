@@ -19,6 +19,7 @@ import (
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/materialize"
 	"github.com/openpackage/opkg/sources"
+	"github.com/openpackage/opkg/sources/git"
 	"github.com/openpackage/opkg/sources/http"
 )
 
@@ -192,12 +193,12 @@ func (ws *Workspace) examineLock() Finding {
 // examineRegistries asks each registry, all at once, and reports in their order.
 func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Finding {
 	found := make([][]Finding, len(cfg.Registries))
-	over := w.overHTTP(cfg)
+	over, host := w.overHTTP(cfg), w.gitHost(cfg)
 	g := errgroup.Group{}
 	g.SetLimit(fetchParallel)
 	for i, reg := range cfg.Registries {
 		g.Go(func() error {
-			found[i] = w.examineRegistry(ctx, reg, over, cfg)
+			found[i] = w.examineRegistry(ctx, reg, over, host, cfg)
 			return nil
 		})
 	}
@@ -206,10 +207,10 @@ func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Fin
 	for _, f := range found {
 		out = append(out, f...)
 	}
-	return out
+	return append(out, Finding{"git", Fine, host.Engine(ctx), ""})
 }
 
-func (w *World) examineRegistry(ctx context.Context, reg config.Registry, over http.Options, cfg *config.Config) []Finding {
+func (w *World) examineRegistry(ctx context.Context, reg config.Registry, over http.Options, host *git.Host, cfg *config.Config) []Finding {
 	topic := "registry " + reg.Alias
 	switch reg.Source.Kind() {
 	case ident.Directory:
@@ -226,7 +227,7 @@ func (w *World) examineRegistry(ctx context.Context, reg config.Registry, over h
 		defer func() { _ = src.Close() }()
 		return w.examineHTTP(ctx, topic, reg, src)
 	}
-	open := w.opener(cfg, true)
+	open := w.opener(cfg, host, true)
 	src, err := open(reg)
 	if err == nil && !w.Offline {
 		_, err = src.List(ctx, "opkg-doctor")

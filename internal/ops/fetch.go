@@ -25,7 +25,7 @@ func (ws *Workspace) learn(ctx context.Context, router *sources.Router, packages
 	var short []*lock.Package
 	var total int64
 	for i := range packages {
-		if p := &packages[i]; p.Path == "" && (p.Size == 0 || p.Tree.IsZero()) {
+		if p := &packages[i]; p.Path == "" && (p.Size == 0 && p.Commit == "" || p.Tree.IsZero()) {
 			short = append(short, p)
 			total += p.Size
 		}
@@ -43,6 +43,9 @@ func (ws *Workspace) learn(ctx context.Context, router *sources.Router, packages
 	}
 	defer release()
 	ws.world.Observer.Emit(event.Event{Kind: event.Plan, Count: len(short), Total: total})
+	if err := ws.gather(ctx, router, short); err != nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchParallel)
 	for _, p := range short {
@@ -56,45 +59,54 @@ func (ws *Workspace) learn(ctx context.Context, router *sources.Router, packages
 }
 
 func (ws *Workspace) learnOne(ctx context.Context, store *cas.Store, router *sources.Router, p *lock.Package) error {
-	have, ok, err := store.Artifact(p.SHA256)
-	if err != nil {
-		return err
+	var have *cas.Artifact
+	ok := false
+	if !p.SHA256.IsZero() {
+		var err error
+		if have, ok, err = store.Artifact(p.SHA256); err != nil {
+			return err
+		}
 	}
 	if !ok {
-		src, err := router.SourceFor(p.Source)
+		src, err := ws.openerOf(router, p)
 		if err != nil {
 			return err
 		}
-		if have, err = ws.fetchInto(ctx, store.Put, src, *p); err != nil {
+		if have, err = ws.fetchInto(ctx, store, src, *p); err != nil {
 			return err
 		}
-	} else if err := sameArtifact(*p, have, string(p.Source)); err != nil {
+	} else if err := sameArtifact(*p, have, comesFrom(p)); err != nil {
 		return err
 	}
-	p.Size, p.Tree = have.Size, have.Tree
+	p.SHA256, p.Tree = have.SHA256, have.Tree
+	if p.Commit == "" {
+		p.Size = have.Size
+	}
 	return nil
 }
 
-// putFunc is cas.Store.Put or PutUnpacked.
-type putFunc func(context.Context, cas.Want, io.Reader) (*cas.Artifact, error)
-
 // fetchInto downloads, verifies and stores one artifact.
-func (ws *Workspace) fetchInto(ctx context.Context, put putFunc, src sources.Source, p lock.Package) (*cas.Artifact, error) {
-	want, err := wantOf(p)
+func (ws *Workspace) fetchInto(ctx context.Context, store *cas.Store, src opener, p lock.Package) (*cas.Artifact, error) {
+	want, err := ws.wantOf(p)
 	if err != nil {
 		return nil, err
 	}
 	observer := ws.world.Observer
-	e := event.Event{Name: p.Name, Version: p.Version, Source: string(p.Source)}
+	e := event.Event{Name: p.Name, Version: p.Version, Source: comesFrom(&p)}
 	started := e
 	started.Kind, started.Total = event.FetchStart, p.Size
 	observer.Emit(started)
-	body, err := src.Open(ctx, sources.Ref{Name: p.Name, Version: p.Version, Artifact: p.Artifact, Size: p.Size, SHA256: p.SHA256, Commit: p.Commit})
+	body, err := src.Open(ctx, refOf(&p))
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	got, err := put(ctx, want, &counter{r: body, event: e, observer: observer})
+	var got *cas.Artifact
+	if body.Files != nil {
+		got, err = store.PutFiles(ctx, want, *body.Files)
+	} else {
+		got, err = store.Put(ctx, want, &counter{r: body.Archive, event: e, observer: observer})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +140,7 @@ func sameArtifact(p lock.Package, have *cas.Artifact, says string) error {
 		return &ident.MismatchError{Name: p.Name, Version: p.Version, Source: says, What: what, Want: want, Got: got}
 	}
 	switch {
-	case have.Name != p.Name || have.Version != p.Version:
+	case have.Name != p.Name, p.Git == "" && have.Version != p.Version, p.Git != "" && !cas.SameVersion(p.Version, have.Version):
 		return diff("the package in the artifact", fmt.Sprintf("%s@%s", p.Name, p.Version), fmt.Sprintf("%s@%s", have.Name, have.Version))
 	case have.Tree != p.Tree && !p.Tree.IsZero():
 		return diff("tree", p.Tree.String(), have.Tree.String())

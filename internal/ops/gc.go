@@ -100,6 +100,7 @@ func (w *World) GC(ctx context.Context, opt GCOptions) (*GCResult, error) {
 			return nil, err
 		}
 	}
+	res.Leftovers += w.tidyCache(really, tally)
 	res.Files, res.Bytes = tally.Files, tally.Bytes
 	return res, nil
 }

@@ -26,6 +26,9 @@ type LockOptions struct {
 	DryRun  bool         // write nothing
 	Upgrade bool         // forget what is locked
 	Names   []ident.Name // forget what is locked for these
+	Explain bool         // say why each version was chosen
+
+	solved func(*catalog, *lock.Lock) // told of the solution, and of what it was chosen from
 }
 
 // LockResult is what Lock found.
@@ -36,6 +39,7 @@ type LockResult struct {
 	Written bool          // the file's bytes changed
 	First   bool          // there was no lock before
 	Stats   solver.Stats
+	Choices []Choice // with Explain: of each package, in the order of the lock
 }
 
 // Lock solves the manifest against the registries and writes opkg.lock. What is locked is kept
@@ -76,6 +80,9 @@ func (ws *Workspace) lock(ctx context.Context, opt LockOptions) (*LockResult, er
 		}
 	}
 	res := &LockResult{Path: ws.LockPath(), First: old == nil}
+	if opt.Explain {
+		opt.solved = func(c *catalog, l *lock.Lock) { res.Choices = c.choices(ctx, l, old, opt) }
+	}
 	if res.Lock, res.Stats, err = ws.resolve(ctx, old, opt); err != nil {
 		return nil, err
 	}
@@ -145,9 +152,6 @@ func describeChange(c lock.Change) string {
 // resolve solves and turns the solution into a lock. An index may be used for a while without asking again: where that gives no
 // solution, the newest ones have the last word.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
-	if err := ws.refuseGit(); err != nil {
-		return nil, solver.Stats{}, err
-	}
 	refresh := opt.Upgrade || len(opt.Names) > 0
 	l, stats, err := ws.resolveWith(ctx, old, opt, refresh)
 	if as[*solver.NoSolutionError](err) && !refresh && !ws.world.Offline {
@@ -162,11 +166,12 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
-	cat, err := newCatalog(ws, router, requires)
+	problem := ws.problem(requires, old, opt)
+	cat, err := newCatalog(ws, router, requires, keepable(old, problem))
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
-	sol, err := solver.Solve(ctx, ws.problem(requires, old, opt), cat, solver.Options{Parallel: askParallel})
+	sol, err := cat.solve(ctx, problem)
 	if err != nil {
 		return nil, solver.Stats{}, cat.explainUnknown(ctx, requires, err)
 	}
@@ -176,16 +181,31 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 			return nil, sol.Stats, err
 		}
 	}
+	if err := ws.compareMoved(ctx, router, l.Packages, old); err != nil {
+		return nil, sol.Stats, err
+	}
 	if err := ws.learn(ctx, router, l.Packages); err != nil {
 		return nil, sol.Stats, err
 	}
 	l.MarkDev()
+	if opt.solved != nil {
+		opt.solved(cat, l)
+	}
 	return l, sol.Stats, nil
 }
 
 // askParallel is how many indexes are asked for at once. A registry is tens of milliseconds away, and an index is small: what bounds a lock
 // is round trips, not bytes.
 const askParallel = 64
+
+// keepable is what of the lock a solve keeps while it fits.
+func keepable(old *lock.Lock, p solver.Problem) map[ident.Name]*lock.Package {
+	out := map[ident.Name]*lock.Package{}
+	for name := range p.Locked {
+		out[name] = old.Find(name)
+	}
+	return out
+}
 
 func as[T error](err error) bool {
 	var t T
@@ -196,13 +216,14 @@ func as[T error](err error) bool {
 func (ws *Workspace) problem(requires []lock.Require, old *lock.Lock, opt LockOptions) solver.Problem {
 	where := map[ident.Name]manifest.Position{}
 	ranges := map[ident.Name]ident.Range{}
+	file := ws.world.show(ws.ManifestPath)
+	at := func(pos manifest.Position) string { return fmt.Sprintf("%s:%d", file, pos.Line) }
 	for _, list := range [][]manifest.Dependency{ws.Manifest.Dependencies, ws.Manifest.DevDependencies} {
 		for _, d := range list {
 			where[d.Name], ranges[d.Name] = d.Pos, d.Range
 		}
 	}
-	p := solver.Problem{Locked: map[ident.Name]ident.Version{}, Overrides: map[ident.Name]ident.Range{}}
-	file := ws.world.show(ws.ManifestPath)
+	p := solver.Problem{Locked: map[ident.Name]ident.Version{}, Overrides: map[ident.Name]ident.Range{}, OverrideWhere: map[ident.Name]string{}}
 	for _, r := range requires {
 		rng := ranges[r.Name]
 		if r.Range == "" {
@@ -210,11 +231,12 @@ func (ws *Workspace) problem(requires []lock.Require, old *lock.Lock, opt LockOp
 		}
 		p.Root = append(p.Root, solver.Root{
 			Requirement: ident.Requirement{Name: r.Name, Range: rng},
-			Where:       fmt.Sprintf("%s:%d", file, where[r.Name].Line),
+			Where:       at(where[r.Name]),
+			Dev:         r.Dev,
 		})
 	}
 	for _, o := range ws.Manifest.Overrides {
-		p.Overrides[o.Name] = o.Range
+		p.Overrides[o.Name], p.OverrideWhere[o.Name] = o.Range, at(o.Pos)
 	}
 	if old == nil || opt.Upgrade {
 		return p
@@ -236,7 +258,7 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 		return err
 	}
 	for _, r := range requires {
-		if r.Path != "" {
+		if r.Path != "" || r.Git != "" {
 			continue
 		}
 		var missing *sources.NotFoundError
@@ -244,6 +266,7 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 			return c.ws.suggest(missing)
 		}
 	}
+	c.advise(ctx, none)
 	return err
 }
 
@@ -259,6 +282,9 @@ func lockPackage(ctx context.Context, c *catalog, d solver.Decision, old *lock.L
 		p.Path = local.path
 		return p, nil
 	}
+	if g := c.gits[d.Name]; g != nil {
+		return g.lock(ctx, p, old)
+	}
 	a, err := c.answer(ctx, d.Name)
 	if err != nil {
 		return p, err
@@ -272,6 +298,10 @@ func lockPackage(ctx context.Context, c *catalog, d solver.Decision, old *lock.L
 	p.Size, p.SHA256, p.Tree = rel.Size, rel.SHA256, rel.Tree
 	was := find(old, d.Name)
 	if was == nil || was.Source != p.Source || was.Version.Compare(p.Version) != 0 {
+		return p, nil
+	}
+	if p.Commit != "" { // compareMoved judges
+		p.SHA256, p.Tree = was.SHA256, was.Tree
 		return p, nil
 	}
 	changed := func(what, want, got string) error {
@@ -382,9 +412,12 @@ func (ws *Workspace) warnNotPortable(l *lock.Lock) {
 }
 
 // wantOf is what the store must find in an artifact of the lock.
-func wantOf(p lock.Package) (cas.Want, error) {
-	w := cas.Want{Name: p.Name, Version: p.Version, Source: string(p.Source), Size: p.Size, SHA256: p.SHA256, Tree: p.Tree,
+func (ws *Workspace) wantOf(p lock.Package) (cas.Want, error) {
+	w := cas.Want{Name: p.Name, Version: p.Version, Source: comesFrom(&p), Size: p.Size, SHA256: p.SHA256, Tree: p.Tree,
 		Dependencies: make([]ident.Requirement, 0, len(p.Dependencies))}
+	if p.Git != "" {
+		w.Repositories, w.Tagged = ws.namedRepositories(), true
+	}
 	for _, d := range p.Dependencies {
 		r, err := ident.ParseRange(d.Range)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,9 @@ type catalog struct {
 	ws     *Workspace
 	router *sources.Router
 	pinned map[ident.Name]bool // the manifest asks for these, so that it alone says where they come from
+	keep   map[ident.Name]*lock.Package
+	gits   map[ident.Name]*gitPackage // those that come from repositories; set between solves
+	claims claims
 
 	mu      sync.Mutex
 	local   map[ident.Name]*localPackage // nil: it was looked for, and is not there
@@ -66,10 +70,16 @@ func versionOrZero(v ident.Version) ident.Version {
 }
 
 // newCatalog reads the manifests of all directory dependencies of the manifest.
-func newCatalog(ws *Workspace, router *sources.Router, requires []lock.Require) (*catalog, error) {
-	c := &catalog{ws: ws, router: router, pinned: map[ident.Name]bool{}, local: map[ident.Name]*localPackage{}, answers: map[ident.Name]*answer{}}
+func newCatalog(ws *Workspace, router *sources.Router, requires []lock.Require, keep map[ident.Name]*lock.Package) (*catalog, error) {
+	c := &catalog{ws: ws, router: router, pinned: map[ident.Name]bool{}, keep: keep, gits: map[ident.Name]*gitPackage{}, claims: claims{},
+		local: map[ident.Name]*localPackage{}, answers: map[ident.Name]*answer{}}
 	for _, r := range requires {
 		c.pinned[r.Name] = true
+		if r.Git != "" {
+			if err := c.openGit(r); err != nil {
+				return nil, err
+			}
+		}
 		if r.Path == "" {
 			continue
 		}
@@ -80,6 +90,43 @@ func newCatalog(ws *Workspace, router *sources.Router, requires []lock.Require) 
 		c.local[r.Name] = p
 	}
 	return c, nil
+}
+
+// openGit makes a name one of a repository.
+func (c *catalog) openGit(r lock.Require) error {
+	if reg, ok := c.ws.scopeOwner(r.Name); ok {
+		return &sources.NotAllowedError{Name: r.Name, Target: r.Git, Reason: fmt.Sprintf("the scope %s belongs to %s", r.Name.Scope(), reg.Source),
+			HintText: "drop git:, or change the scope in config.yml"}
+	}
+	g, err := c.ws.gitPackage(r, c.keep[r.Name])
+	if err != nil {
+		return err
+	}
+	c.gits[r.Name] = g
+	return nil
+}
+
+// solve finds one version for each package. Which names packages want from repositories is known only when the packages are: then it
+// is solved again with these.
+func (c *catalog) solve(ctx context.Context, p solver.Problem) (*solver.Solution, error) {
+	for {
+		sol, err := solver.Solve(ctx, p, c, solver.Options{Parallel: askParallel})
+		if err != nil {
+			return nil, err
+		}
+		news, err := c.claimAll(ctx, sol.Decisions)
+		if err != nil || !news {
+			return sol, err
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.claims)) {
+			if c.gits[name] != nil {
+				continue
+			}
+			if err := c.openGit(c.claims[name].Require); err != nil {
+				return nil, err
+			}
+		}
+	}
 }
 
 // localOf finds the directory of a name, nil where registries answer for it. A name that only packages ask for is
@@ -115,9 +162,6 @@ func (ws *Workspace) openLocal(r lock.Require) (*localPackage, error) {
 	if m.Name != r.Name {
 		return nil, &LocalError{Name: r.Name, Path: r.Path, Err: fmt.Errorf("%s names itself %s", shown, m.Name)}
 	}
-	if err := refuseGit(shown, m.Dependencies); err != nil {
-		return nil, err
-	}
 	return &localPackage{path: r.Path, manifest: m}, nil
 }
 
@@ -145,6 +189,14 @@ func (c *catalog) Versions(ctx context.Context, name ident.Name) ([]solver.Candi
 		}
 		return []solver.Candidate{{Version: p.version()}}, nil
 	}
+	if g := c.gits[name]; g != nil {
+		tags, err := g.versions(ctx)
+		out := make([]solver.Candidate, len(tags))
+		for i, t := range tags {
+			out[i] = solver.Candidate{Version: t.Version}
+		}
+		return out, err
+	}
 	a, err := c.answer(ctx, name)
 	var missing *sources.NotFoundError
 	if errors.As(err, &missing) {
@@ -162,17 +214,58 @@ func (c *catalog) Versions(ctx context.Context, name ident.Name) ([]solver.Candi
 
 // Requirements implements solver.Provider.
 func (c *catalog) Requirements(ctx context.Context, name ident.Name, v ident.Version) ([]ident.Requirement, error) {
-	if p, err := c.localOf(name); p != nil || err != nil {
+	if !c.isRegistry(name) {
+		deps, err := c.dependencies(ctx, name, v)
 		if err != nil {
 			return nil, err
 		}
-		return requirementsOf(p.manifest), nil
+		deps = slices.DeleteFunc(deps, func(d manifest.Dependency) bool { // until it is known that it is wanted
+			return d.Git != "" && !c.settled(d.Name) && c.gits[d.Name] == nil
+		})
+		return requirements(deps), nil
 	}
 	r, err := c.release(ctx, name, v)
 	if err != nil {
 		return nil, err
 	}
 	return r.Dependencies, nil
+}
+
+// isRegistry reports whether registries answer for a name.
+func (c *catalog) isRegistry(name ident.Name) bool {
+	p, err := c.localOf(name)
+	return p == nil && err == nil && c.gits[name] == nil
+}
+
+// dependencies are what a version needs, with where it wants it from.
+func (c *catalog) dependencies(ctx context.Context, name ident.Name, v ident.Version) ([]manifest.Dependency, error) {
+	p, err := c.localOf(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case p != nil:
+		return dependenciesOf(p.manifest), nil
+	}
+	if g := c.gits[name]; g != nil {
+		t, err := g.at(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		m, err := g.manifest(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		return dependenciesOf(m), nil
+	}
+	r, err := c.release(ctx, name, v)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]manifest.Dependency, len(r.Dependencies))
+	for i, d := range r.Dependencies {
+		out[i] = manifest.Dependency{Name: d.Name, Range: d.Range}
+	}
+	return out, nil
 }
 
 // answer asks the Router, once a name.
@@ -212,12 +305,12 @@ func (c *catalog) release(ctx context.Context, name ident.Name, v ident.Version)
 }
 
 // requirementsOf is what a package needs, sorted by name.
-func requirementsOf(m *manifest.Manifest) []ident.Requirement {
+func requirementsOf(m *manifest.Manifest) []ident.Requirement { return requirements(dependenciesOf(m)) }
+
+func requirements(deps []manifest.Dependency) []ident.Requirement {
 	var out []ident.Requirement
-	for _, d := range m.Dependencies {
-		if d.Git == "" && d.Path == "" {
-			out = append(out, ident.Requirement{Name: d.Name, Range: d.Range})
-		}
+	for _, d := range deps {
+		out = append(out, ident.Requirement{Name: d.Name, Range: d.Range})
 	}
 	slices.SortFunc(out, func(a, b ident.Requirement) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return out

@@ -1,9 +1,9 @@
 package ops
 
 import (
-	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/openpackage/opkg/config"
 	"github.com/openpackage/opkg/ident"
@@ -12,6 +12,7 @@ import (
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/sources"
 	"github.com/openpackage/opkg/sources/file"
+	"github.com/openpackage/opkg/sources/git"
 	"github.com/openpackage/opkg/sources/http"
 )
 
@@ -24,7 +25,7 @@ func (ws *Workspace) router() (*sources.Router, error) {
 // routerWith takes pins of the caller's. With refresh, indexes are asked for again even where a cached one is still fresh: for
 // whoever wants the newest.
 func (ws *Workspace) routerWith(pins map[ident.Name]string, refresh bool) (*sources.Router, error) {
-	return sources.NewRouter(ws.Config, pins, ws.world.opener(ws.Config, refresh))
+	return sources.NewRouter(ws.Config, pins, ws.world.opener(ws.Config, ws.git, refresh))
 }
 
 // pinsOf are the registry keys of the manifest.
@@ -38,8 +39,23 @@ func pinsOf(requires []lock.Require) map[ident.Name]string {
 	return pins
 }
 
+// credentials are the places where this machine keeps secrets.
+func (w *World) credentials() *auth.Store {
+	return auth.New(auth.Options{Env: w.Env, CredentialsFile: w.CredentialsFile(), NetrcFile: w.netrcFile()})
+}
+
+// gitHost keeps the mirrors of git repositories.
+func (w *World) gitHost(cfg *config.Config) *git.Host {
+	registries := slices.Clone(cfg.Registries)
+	for _, s := range cfg.Scopes {
+		registries = append(registries, s.Registry)
+	}
+	noSystem := w.Env != nil && w.Env("OPKG_GIT") == "go-git"
+	return git.New(git.Options{Dir: w.MirrorDir(), Environ: w.Environ, Registries: registries, Auth: w.credentials(), Client: w.httpClient(), Offline: w.Offline, NoSystem: noSystem, Observer: w.Observer})
+}
+
 // opener returns what opens a configured registry: the one place that knows which kinds there are.
-func (w *World) opener(cfg *config.Config, refresh bool) func(config.Registry) (sources.Source, error) {
+func (w *World) opener(cfg *config.Config, host *git.Host, refresh bool) func(config.Registry) (sources.Source, error) {
 	over := w.overHTTP(cfg)
 	return func(reg config.Registry) (sources.Source, error) {
 		switch reg.Source.Kind() {
@@ -51,16 +67,22 @@ func (w *World) opener(cfg *config.Config, refresh bool) func(config.Registry) (
 				return nil, err
 			}
 			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Refresh: refresh, Observer: w.Observer}), nil
+		case ident.GitRegistry:
+			return host.Registry(reg)
 		}
-		return nil, &GitError{What: fmt.Sprintf("%s:%d: registry %s", reg.File, reg.Line, cmp.Or(reg.Alias, string(reg.Source))), From: reg.Source.URL()}
+		return nil, fmt.Errorf("%s:%d: %s is no registry", reg.File, reg.Line, reg.Source)
 	}
+}
+
+func (w *World) httpClient() *transport.Client {
+	return transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now})
 }
 
 // overHTTP is what registries over HTTP share: one client, and one holder of secrets.
 func (w *World) overHTTP(cfg *config.Config) http.Options {
 	return http.Options{
-		Client:        transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now}),
-		Auth:          auth.New(auth.Options{Env: w.Env, CredentialsFile: w.CredentialsFile(), NetrcFile: w.netrcFile()}),
+		Client:        w.httpClient(),
+		Auth:          w.credentials(),
 		ArtifactHosts: cfg.ArtifactHosts,
 	}
 }

@@ -88,6 +88,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	}
 	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Observer: ws.world.Observer})
 	b := &bringing{ws: ws, opt: opt, res: res, lock: l, router: router, packages: packages, store: store, target: target}
+	store.KeepUnpacked()
 	defer store.DropUnpacked()
 	// What the store has is believed at first. If something turns out to be missing there, or damaged, all of it is looked at.
 	err = b.run(ctx, opt.DryRun)
@@ -216,7 +217,11 @@ func (ws *Workspace) selectPackages(router *sources.Router, l *lock.Lock, opt Sy
 			continue
 		}
 		if p.Git != "" {
-			return nil, &GitError{What: fmt.Sprintf("%s: %s %s", LockName, p.Name, p.Version), From: p.Git}
+			if err := ws.permitGit(&p); err != nil {
+				return nil, err
+			}
+			out = append(out, p)
+			continue
 		}
 		if err := router.Permitted(p.Name, p.Source, p.Artifact); err != nil {
 			return nil, err
@@ -291,15 +296,18 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 		total += p.Size
 	}
 	ws.world.Observer.Emit(event.Event{Kind: event.Plan, Count: len(missing), Total: total})
+	if err := ws.gather(ctx, router, pointers(missing)); err != nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchParallel)
 	for _, p := range missing {
 		g.Go(func() error {
-			src, err := router.SourceFor(p.Source)
+			src, err := ws.openerOf(router, &p)
 			if err != nil {
 				return err
 			}
-			_, err = ws.fetchInto(gctx, store.PutUnpacked, src, p)
+			_, err = ws.fetchInto(gctx, store, src, p)
 			return err
 		})
 	}
@@ -313,6 +321,14 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 	}
 	// An outage, or a user who lost patience: what came whole need not come again.
 	return errors.Join(err, store.Flush(context.WithoutCancel(ctx)))
+}
+
+func pointers(packages []lock.Package) []*lock.Package {
+	out := make([]*lock.Package, len(packages))
+	for i := range packages {
+		out[i] = &packages[i]
+	}
+	return out
 }
 
 // isLie reports whether a run failed over an answer that was wrong, rather than for want of one.

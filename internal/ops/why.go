@@ -35,6 +35,10 @@ func (w *World) Graph() (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newGraph(l), nil
+}
+
+func newGraph(l *lock.Lock) *Graph {
 	g := &Graph{Lock: l, out: map[ident.Name][]Edge{}, in: map[ident.Name][]Edge{}, fixed: map[ident.Name]string{}}
 	add := func(e Edge) {
 		g.out[e.From] = append(g.out[e.From], e)
@@ -51,7 +55,7 @@ func (w *World) Graph() (*Graph, error) {
 	for _, o := range l.Overrides {
 		g.fixed[o.Name] = o.Range
 	}
-	return g, nil
+	return g
 }
 
 // describeRequire is what the manifest asks of a name, in a few words.

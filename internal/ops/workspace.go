@@ -15,6 +15,7 @@ import (
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/manifest"
+	"github.com/openpackage/opkg/sources/git"
 )
 
 // Names of the files of a workspace.
@@ -38,6 +39,7 @@ type Workspace struct {
 
 	world *World
 	bare  bool // there are no packages of the workspace's own
+	git   *git.Host
 }
 
 // NoWorkspaceError says that no openpackage.yml was found.
@@ -132,6 +134,7 @@ func (w *World) open() (*Workspace, error) {
 	}
 	_, err = os.Stat(filepath.Join(root, dotDir, "packages"))
 	ws.bare = errors.Is(err, fs.ErrNotExist)
+	ws.git = w.gitHost(ws.Config)
 	return ws, nil
 }
 

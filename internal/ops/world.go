@@ -13,6 +13,7 @@ type World struct {
 	Home     string              // absolute: the user's home directory, "" when there is none
 	OPKGHome string              // absolute: ~/.openpackage, or OPKG_HOME
 	Env      func(string) string // the environment
+	Environ  []string            // the same as NAME=value: what programs that are run inherit
 	CI       bool                // nobody watches: sync acts as with --locked
 	Offline  bool                // no request leaves this machine
 	Observer event.Observer      // told of progress and warnings
@@ -28,6 +29,9 @@ func (w *World) StoreDir() string { return filepath.Join(w.OPKGHome, "store", "v
 
 // CacheDir is safe to delete at any time.
 func (w *World) CacheDir() string { return filepath.Join(w.OPKGHome, "cache") }
+
+// MirrorDir holds the mirrors of git repositories.
+func (w *World) MirrorDir() string { return filepath.Join(w.CacheDir(), "git") }
 
 // ConfigFile is the user's own config.yml.
 func (w *World) ConfigFile() string { return filepath.Join(w.OPKGHome, "config.yml") }

@@ -68,7 +68,7 @@ func (s *Source) List(ctx context.Context, name ident.Name) (*registry.Index, er
 }
 
 // Open implements sources.Source.
-func (s *Source) Open(ctx context.Context, ref sources.Ref) (io.ReadCloser, error) {
+func (s *Source) Open(ctx context.Context, ref sources.Ref) (*sources.Artifact, error) {
 	err := sources.CheckPath(ref.Artifact)
 	path, escErr := url.PathUnescape(ref.Artifact)
 	if err == nil {
@@ -86,7 +86,7 @@ func (s *Source) Open(ctx context.Context, ref sources.Ref) (io.ReadCloser, erro
 		return nil, &ident.MismatchError{Name: ref.Name, Version: ref.Version, Source: filepath.Join(s.dir, filepath.FromSlash(path)), What: "size",
 			Want: strconv.FormatInt(ref.Size, 10), Got: strconv.FormatInt(size, 10)}
 	}
-	return f, nil
+	return &sources.Artifact{Archive: f}, nil
 }
 
 // open opens a regular file below the directory; path is slash-separated.

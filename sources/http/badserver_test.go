@@ -90,7 +90,7 @@ func (v *visit) open(ref sources.Ref) error {
 	}
 	defer body.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, body); err != nil {
+	if _, err := io.Copy(h, body.Archive); err != nil {
 		return err
 	}
 	if got := ident.SHA256(h.Sum(nil)); got != ref.SHA256 {

@@ -150,7 +150,7 @@ func (s *Source) resolve(name ident.Name, ref string) (string, error) {
 func (s *Source) indexURL(name ident.Name) *url.URL { return s.base.JoinPath(registry.IndexPath(name)) }
 
 // Open implements sources.Source.
-func (s *Source) Open(ctx context.Context, ref sources.Ref) (io.ReadCloser, error) {
+func (s *Source) Open(ctx context.Context, ref sources.Ref) (*sources.Artifact, error) {
 	u, err := s.artifactURL(ref.Artifact)
 	if err != nil {
 		return nil, &sources.NotAllowedError{Name: ref.Name, Target: origin.Quote(ref.Artifact), Reason: err.Error()}
@@ -159,7 +159,7 @@ func (s *Source) Open(ctx context.Context, ref sources.Ref) (io.ReadCloser, erro
 	if err != nil {
 		return nil, s.explain(err, ref)
 	}
-	return &artifact{ReadCloser: body, source: s, ref: ref}, nil
+	return &sources.Artifact{Archive: &artifact{ReadCloser: body, source: s, ref: ref}}, nil
 }
 
 func (s *Source) artifactURL(artifact string) (*url.URL, error) {

@@ -127,7 +127,7 @@ func testOpen(t *testing.T, f *fixture) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			data, err := io.ReadAll(body)
+			data, err := io.ReadAll(body.Archive)
 			if closeErr := body.Close(); err != nil || closeErr != nil {
 				t.Fatal(err, closeErr)
 			}
@@ -200,7 +200,7 @@ func testSize(t *testing.T, f *fixture) {
 		wrong.Size += diff
 		body, err := f.Open(context.Background(), wrong)
 		if err == nil {
-			_, err = io.ReadAll(body)
+			_, err = io.ReadAll(body.Archive)
 			body.Close()
 		}
 		var mismatch *ident.MismatchError
@@ -236,7 +236,7 @@ func testConcurrent(t *testing.T, f *fixture) {
 				return
 			}
 			defer body.Close()
-			if data, err := io.ReadAll(body); err != nil || len(data) != int(ref.Size) {
+			if data, err := io.ReadAll(body.Archive); err != nil || len(data) != int(ref.Size) {
 				t.Errorf("%d bytes, %v", len(data), err)
 			}
 		})
@@ -249,7 +249,7 @@ func testCloseEarly(t *testing.T, f *fixture) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := body.Read(make([]byte, 1)); err != nil {
+	if _, err := body.Archive.Read(make([]byte, 1)); err != nil {
 		t.Error(err)
 	}
 	if err := body.Close(); err != nil {
