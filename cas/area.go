@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/zeebo/blake3"
@@ -24,10 +25,11 @@ const flushBytes = 64 << 20
 // area is the directory in tmp that the Puts of one Store share. It is there, and the store's shared lock is held, while a
 // Put is under way or something waits for Flush.
 type area struct {
-	folder  *folder
-	release func()
-	seq     atomic.Uint64
-	users   int
+	folder   *folder
+	release  func()
+	deferred bool // nothing in it need be synced: see DeferSync
+	seq      atomic.Uint64
+	users    int
 }
 
 // batch is what stands in the area, complete, under names that nobody looks for.
@@ -35,12 +37,14 @@ type batch struct {
 	blobs     map[ident.BlobID]stagedBlob
 	trees     map[ident.TreeID]string
 	artifacts map[ident.SHA256]string
+	unpacked  map[ident.TreeID]Unpacked
 	bytes     int64
 }
 
 type stagedBlob struct {
-	name string
-	size int64
+	name  string // a path below the area
+	size  int64
+	stays bool // it is part of an unpacked payload: it becomes visible by a link, and is not moved
 }
 
 func (b *batch) names() []string {
@@ -69,7 +73,10 @@ func (s *Store) enter(ctx context.Context) (_ *area, err error) {
 			return nil, err
 		}
 		a := &area{release: release}
-		if a.folder, err = s.session(); err != nil {
+		if a.deferred, err = s.DeferSync(); err == nil {
+			a.folder, err = s.session()
+		}
+		if err != nil {
 			release()
 			return nil, s.within(err)
 		}
@@ -112,9 +119,13 @@ func (s *Store) session() (*folder, error) {
 func (s *Store) leave(a *area) {
 	s.staging.Lock()
 	defer s.staging.Unlock()
-	if a.users--; a.users > 0 || len(s.batch.artifacts) > 0 {
-		return
+	if a.users--; a.users == 0 && len(s.batch.artifacts) == 0 && !s.keeping {
+		s.close(a)
 	}
+}
+
+// close removes the area. The caller holds staging.
+func (s *Store) close(a *area) {
 	s.area = nil
 	a.folder.close()
 	_ = a.folder.disk.root.RemoveAll(a.folder.name) // left behind, it is garbage that Shared removes
@@ -138,14 +149,15 @@ func (a *area) spoolFile() (f *os.File, name string, err error) {
 // stage writes one blob.
 func (a *area) stage(b *batch, id ident.BlobID, data []byte) error {
 	name := a.newName()
-	err := a.folder.fill(name, true, func(w io.Writer) error {
-		_, err := w.Write(data)
+	if err := a.write(name, blobMode, data); err != nil {
 		return err
-	})
-	if err == nil {
-		b.addBlob(id, stagedBlob{name, int64(len(data))})
 	}
-	return err
+	if err := a.folder.finish(name); err != nil {
+		_ = a.folder.at.Unlink(name)
+		return err
+	}
+	b.addBlob(id, stagedBlob{name: name, size: int64(len(data))})
+	return nil
 }
 
 // stageRecords writes the listing and the record.
@@ -164,16 +176,31 @@ func (a *area) stageRecords(b *batch, art *Artifact, listing []byte) error {
 
 func (a *area) stageText(text []byte) (name string, err error) {
 	name = a.newName()
-	return name, a.folder.fill(name, false, func(w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	})
+	return name, a.write(name, 0o644, text)
 }
 
-// discard removes what was staged for a Put that failed.
+// write makes a new file of the area that holds data. On an error nothing is left.
+func (a *area) write(name string, mode fs.FileMode, data []byte) error {
+	f := a.folder
+	err := f.disk.do("create", f.name+"/"+name)
+	if err == nil {
+		err = f.disk.do("write", f.name+"/"+name)
+	}
+	if err != nil {
+		return err
+	}
+	if err = f.at.Write(name, mode, data); err != nil {
+		_ = f.at.Unlink(name)
+	}
+	return err
+}
+
+// discard removes what was staged for a Put that failed. An unpacked payload goes with the area.
 func (a *area) discard(b *batch) {
 	for _, name := range b.names() {
-		_ = a.folder.root.Remove(name)
+		if !strings.Contains(name, "/") {
+			_ = a.folder.root.Remove(name)
+		}
 	}
 }
 
@@ -192,20 +219,34 @@ func (s *Store) spill(a *area, b *batch, size int64, r io.Reader) (id ident.Blob
 	if s.has(b, Entry{Blob: id, Size: size}) {
 		return id, a.folder.root.Remove(name)
 	}
-	b.addBlob(id, stagedBlob{name, size})
+	b.addBlob(id, stagedBlob{name: name, size: size})
 	return id, nil
+}
+
+// stagedBlob finds a blob that is staged, by this Put or another.
+func (s *Store) stagedBlob(b *batch, id ident.BlobID) (stagedBlob, bool) {
+	if staged, ok := b.blobs[id]; ok {
+		return staged, true
+	}
+	s.staging.Lock()
+	defer s.staging.Unlock()
+	staged, ok := s.batch.blobs[id]
+	return staged, ok
 }
 
 // has reports whether a blob is staged, by this Put or another, or stored.
 func (s *Store) has(b *batch, e Entry) bool {
-	if _, ok := b.blobs[e.Blob]; ok {
+	if _, ok := s.stagedBlob(b, e.Blob); ok {
 		return true
 	}
-	s.staging.Lock()
-	_, ok := s.batch.blobs[e.Blob]
-	s.staging.Unlock()
-	if ok {
-		return true
+	if d, err := s.open(); err == nil {
+		fi, err := d.at.Stat(BlobName(e.Blob))
+		if errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		if err == nil && intact(fi, e.Size) {
+			return true
+		}
 	}
 	_, err := s.CheckBlob(e.Blob, e.Size)
 	return err == nil
@@ -216,15 +257,20 @@ func (s *Store) add(a *area, b *batch) (full bool) {
 	s.staging.Lock()
 	defer s.staging.Unlock()
 	for id, blob := range b.blobs {
-		if _, ok := s.batch.blobs[id]; ok { // another Put was quicker
-			_ = a.folder.root.Remove(blob.name)
+		if first, ok := s.batch.blobs[id]; ok { // another Put was quicker
+			if blob.stays {
+				_ = a.relink(blob.name, first.name) // one file more than need be, if that fails
+			} else {
+				_ = a.folder.root.Remove(blob.name)
+			}
 			continue
 		}
 		s.batch.addBlob(id, blob)
 	}
 	if s.batch.artifacts == nil {
-		s.batch.trees, s.batch.artifacts = make(map[ident.TreeID]string), make(map[ident.SHA256]string)
+		s.batch.trees, s.batch.artifacts, s.batch.unpacked = make(map[ident.TreeID]string), make(map[ident.SHA256]string), make(map[ident.TreeID]Unpacked)
 	}
+	maps.Copy(s.batch.unpacked, b.unpacked)
 	mergeRecords(a, s.batch.trees, b.trees)
 	mergeRecords(a, s.batch.artifacts, b.artifacts)
 	return s.batch.bytes >= flushBytes

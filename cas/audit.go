@@ -249,7 +249,7 @@ func blobOfName(name string) (ident.BlobID, bool) {
 		return ident.BlobID{}, false
 	}
 	id, err := ident.ParseBlobID(strings.ReplaceAll(rest, "/", ""))
-	return id, err == nil && blobName(id) == name
+	return id, err == nil && BlobName(id) == name
 }
 
 func sizeOf(d *disk, name string) int64 {

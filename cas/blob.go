@@ -11,6 +11,7 @@ import (
 	"github.com/zeebo/blake3"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // BlobTime is the modification time of every blob, in seconds since 1970. Whoever writes through a hard link
@@ -25,6 +26,10 @@ func isIntact(fi fs.FileInfo, size int64) bool {
 	return fi.Mode() == blobMode && fi.Size() == size && fi.ModTime().Equal(time.Unix(BlobTime, 0))
 }
 
+func intact(fi dirfd.Info, size int64) bool {
+	return fi.Mode == blobMode && fi.Size == size && fi.Mtime == BlobTime*int64(time.Second)
+}
+
 // CheckBlob stats the blob (size, mode, mtime) and re-hashes it when the stat betrays a change: one whose bytes are right
 // gets its mode and time back, a damaged one is removed and fs.ErrNotExist returned.
 func (s *Store) CheckBlob(id ident.BlobID, size int64) (os.FileInfo, error) {
@@ -36,7 +41,7 @@ func (s *Store) CheckBlob(id ident.BlobID, size int64) (os.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := blobName(id)
+	name := BlobName(id)
 	good, err := d.hashes(name, id, size)
 	if err != nil {
 		return nil, s.within(err)
@@ -120,26 +125,10 @@ func (s *Store) read(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	fi, err := d.root.Lstat(name)
-	if err != nil {
-		return nil, s.within(err)
+	data, err := d.at.Read(name, limit)
+	if dirfd.IsUnfit(err) || dirfd.IsNoDir(err) {
+		err = damagedAt(name)
 	}
-	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, s.within(damagedAt(name))
-	}
-	f, err := d.root.OpenFile(name, os.O_RDONLY|openPlain, 0)
-	if err != nil {
-		return nil, s.within(err)
-	}
-	defer f.Close()
-	if fi, err = f.Stat(); err != nil {
-		return nil, s.within(err)
-	}
-	if !fi.Mode().IsRegular() || fi.Size() > limit {
-		return nil, s.within(damagedAt(name))
-	}
-	data := make([]byte, fi.Size())
-	_, err = io.ReadFull(f, data)
 	return data, s.within(err)
 }
 

@@ -20,14 +20,18 @@ import (
 )
 
 // work is a run that uses all of the store: a large archive through a spool file, a small one, an update that shares
-// blobs, a failing one, and the notes.
+// blobs, unpacked and not, a failing one, and the notes.
 func work(t testing.TB, s *Store) error {
 	ctx := t.Context()
 	put := func(version string, p pkg) error {
 		tgz := p.tgz(t)
+		if s.DropUnpacked(); version != "1.0.1" {
+			s.KeepUnpacked()
+		}
 		_, err := s.Put(ctx, wantOf(t, version, tgz), bytes.NewReader(tgz))
 		return err
 	}
+	defer s.DropUnpacked()
 	s.spool = 1000
 	release, err := s.Shared(ctx)
 	if err != nil {

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 	"strings"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 )
 
 // IrregularError says that a directory holds what no tree can: a link, a special file, a name with a line break.
@@ -61,31 +58,20 @@ func TreeOfDir(ctx context.Context, dir string) (*Tree, error) {
 
 // hashAll fills in sizes and digests, with as many workers as there are processors.
 func hashAll(ctx context.Context, root *os.Root, entries []Entry) error {
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), len(entries)) {
-		g.Go(func() error {
-			buf := make([]byte, hashBuffer)
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(entries) {
-					return nil
-				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				e := &entries[i]
-				f, err := root.Open(e.Path)
-				if err != nil {
-					return err
-				}
-				e.Blob, e.Size, err = hashReader(f, buf)
-				f.Close()
-				if err != nil {
-					return err
-				}
-			}
-		})
-	}
-	return g.Wait()
+	buffers := sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
+	return each(ctx, len(entries), len(entries), func(ctx context.Context, i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e := &entries[i]
+		f, err := root.Open(e.Path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		buf := buffers.Get().(*[]byte)
+		defer buffers.Put(buf)
+		e.Blob, e.Size, err = hashReader(f, *buf)
+		return err
+	})
 }

@@ -6,14 +6,22 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"time"
+	"path/filepath"
+
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // disk is the store's directory. Everything that changes it goes through these methods, so that tests can stop or
 // fail at each.
 type disk struct {
 	root *os.Root
+	at   *dirfd.Dir // the same directory, for what is done often
 	step func(op, path string) error
+}
+
+func (d *disk) close() {
+	d.root.Close()
+	d.at.Close()
 }
 
 func (d *disk) do(op, path string) error {
@@ -54,12 +62,12 @@ func (d *disk) folder(name string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := root.Open(".")
+	at, err := d.at.Sub(name)
 	if err != nil {
 		root.Close()
 		return nil, err
 	}
-	return &folder{disk: d, name: name, root: root, file: f}, nil
+	return &folder{disk: d, name: name, root: root, at: at}, nil
 }
 
 // clearShard removes what is no directory from where one of the directories of blobs should stand.
@@ -76,11 +84,11 @@ type folder struct {
 	disk *disk
 	name string
 	root *os.Root
-	file *os.File
+	at   *dirfd.Dir // the same directory, for what is done often
 }
 
 func (f *folder) close() {
-	f.file.Close()
+	f.at.Close()
 	f.root.Close()
 }
 
@@ -93,24 +101,23 @@ func (f *folder) create(name string, perm fs.FileMode) (*os.File, error) {
 }
 
 // finish gives a blob its mode and time. The umask may have taken from the mode.
-func (f *folder) finish(file *os.File, name string) error {
+func (f *folder) finish(name string) error {
 	if err := f.disk.do("chmod", f.name+"/"+name); err != nil {
 		return err
 	}
-	fi, err := file.Stat()
+	fi, err := f.at.Stat(name)
 	if err != nil {
 		return err
 	}
-	if fi.Mode().Perm() != blobMode {
-		if err := file.Chmod(blobMode); err != nil {
+	if fi.Mode.Perm() != blobMode {
+		if err := f.root.Chmod(name, blobMode); err != nil {
 			return err
 		}
 	}
 	if err := f.disk.do("chtimes", f.name+"/"+name); err != nil {
 		return err
 	}
-	t := time.Unix(BlobTime, 0)
-	return f.root.Chtimes(name, t, t)
+	return f.at.SetTime(name, BlobTime*1e9)
 }
 
 func (f *folder) remove(name string) error {
@@ -120,23 +127,23 @@ func (f *folder) remove(name string) error {
 	return f.root.Remove(name)
 }
 
-// replace moves a file of f to a path of the store, over what stands there.
-func (f *folder) replace(name, to string) error {
-	if err := f.disk.do("rename", to); err != nil {
+// replace moves a file of f into another directory of the store, over what stands there.
+func (f *folder) replace(name string, to *dirfd.Dir, as string) error {
+	if err := f.disk.do("rename", as); err != nil {
 		return err
 	}
-	root := f.disk.root
-	err := root.Rename(f.name+"/"+name, to)
+	err := f.at.Replace(name, to, as)
 	if err == nil {
 		return nil
 	}
-	if fi, serr := root.Lstat(to); serr != nil || !fi.IsDir() {
+	there := filepath.Join(to.Path(), as)
+	if fi, serr := os.Lstat(there); serr != nil || !fi.IsDir() {
 		return err
 	}
-	if err := root.RemoveAll(to); err != nil { // a directory is no listing and no record
+	if err := os.RemoveAll(there); err != nil { // a directory is no listing and no record
 		return err
 	}
-	return root.Rename(f.name+"/"+name, to)
+	return f.at.Replace(name, to, as)
 }
 
 // writer is a file to which each write is a step.
@@ -180,7 +187,7 @@ func (f *folder) fill(name string, blob bool, body func(io.Writer) error) (err e
 		}
 	}
 	if blob {
-		return f.finish(file, name)
+		return f.finish(name)
 	}
 	return nil
 }

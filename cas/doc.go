@@ -9,6 +9,7 @@
 //	artifacts/<64 hex>       what is known of one archive, named by the archive's SHA-256
 //	placed                   which version directories opkg made
 //	roots/<64 hex>           which workspaces synced here
+//	unsynced                 since when, and in which boot, not everything was synced
 //	tmp/<session>/           work in progress; garbage when no process holds the lock
 //	lock                     shared by those who use the store, exclusive for those who remove from it
 //
@@ -26,14 +27,16 @@
 //  4. Compare name, version and dependencies with the package's own openpackage.yml.
 //  5. Hash each file, and compare the listing's digest with the tree that is wanted.
 //  6. Write blobs that are not there yet, the listing and the record into tmp. They are complete, with mode and
-//     time, but nobody finds them there.
-//  7. Sync all of tmp: one syncfs where there is one and the files are many, else an fsync a file.
-//  8. Rename the blobs into blobs/, never over one that stands.
+//     time, but nobody finds them there. After KeepUnpacked the blobs are written as the directory that the version will be.
+//  7. Sync all of tmp, unless the mark of DeferSync is on the disk: one syncfs where there is one and the files are many, else an
+//     fsync a file.
+//  8. Rename or link the blobs into blobs/, never over one that stands.
 //  9. Rename the listings into trees/.
 //  10. Rename the records into artifacts/.
 //
-// What can be found is therefore on the disk: only names can be lost with the power, and in any order. A record
-// whose listing or blobs are not there counts as absent, so that costs a download and never a wrong byte.
+// What can be found is therefore on the disk, or is hashed before it is used in another boot: only names can be lost with
+// the power, and in any order. A record whose listing or blobs are not there counts as absent, so that costs a download
+// and never a wrong byte.
 //
 // # Trust
 //

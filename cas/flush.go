@@ -6,7 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"runtime"
 	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/ident"
 )
@@ -31,6 +35,7 @@ func (s *Store) Flush(ctx context.Context) error {
 
 // Discard forgets what was Put since the last Flush: for a run that failed.
 func (s *Store) Discard() {
+	s.DropUnpacked()
 	if a, b := s.takeBatch(); a != nil {
 		a.discard(b)
 		s.leave(a)
@@ -54,27 +59,40 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := a.folder.syncAll(b.names()); err != nil { // step 7
-		return err
+	if !a.deferred { // step 7
+		if err := a.folder.syncAll(b.names()); err != nil {
+			return err
+		}
 	}
 	if err := s.publishBlobs(ctx, a, b); err != nil { // step 8
 		return err
 	}
-	d := a.folder.disk
-	for _, dir := range []string{treesDir, artifactsDir} {
-		if err := d.mkdir(dir); err != nil {
-			return err
-		}
-	}
 	trees := slices.SortedFunc(maps.Keys(b.trees), func(x, y ident.TreeID) int { return bytes.Compare(x[:], y[:]) })
-	for _, id := range trees { // step 9
-		if err := a.folder.replace(b.trees[id], treeName(id)); err != nil {
-			return err
-		}
+	err := a.replaceAll(treesDir, len(trees), func(i int) (name, as string) { return b.trees[trees[i]], trees[i].Hex() }) // step 9
+	if err != nil {
+		return err
 	}
 	artifacts := slices.SortedFunc(maps.Keys(b.artifacts), func(x, y ident.SHA256) int { return bytes.Compare(x[:], y[:]) })
-	for _, id := range artifacts { // step 10
-		if err := a.folder.replace(b.artifacts[id], artifactName(id)); err != nil {
+	err = a.replaceAll(artifactsDir, len(artifacts), func(i int) (name, as string) { return b.artifacts[artifacts[i]], artifacts[i].String() }) // step 10
+	if err != nil {
+		return err
+	}
+	if !s.crowded.Swap(false) {
+		s.handOut(b.unpacked)
+	}
+	return nil
+}
+
+// replaceAll moves n files of the area into the directory dir of the store.
+func (a *area) replaceAll(dir string, n int, file func(i int) (name, as string)) error {
+	to, err := a.folder.disk.folder(dir)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	for i := range n {
+		name, as := file(i)
+		if err := a.folder.replace(name, to.at, as); err != nil {
 			return err
 		}
 	}
@@ -84,27 +102,50 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 // publishBlobs goes by digest, so that each of the 256 directories is opened once.
 func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
 	ids := slices.SortedFunc(maps.Keys(b.blobs), func(x, y ident.BlobID) int { return bytes.Compare(x[:], y[:]) })
-	var to *folder
-	defer func() {
-		if to != nil {
-			to.close()
+	var shards [][]ident.BlobID
+	for len(ids) > 0 {
+		n := 1
+		for n < len(ids) && ids[n][0] == ids[0][0] {
+			n++
 		}
-	}()
+		shards, ids = append(shards, ids[:n]), ids[n:]
+	}
+	return each(ctx, len(shards), len(b.blobs)/manyBlobs, func(ctx context.Context, i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return s.publishShard(a, b, shards[i])
+	})
+}
+
+// manyBlobs is how many blobs are worth a goroutine.
+const manyBlobs = 64
+
+// each calls f for 0 to n-1, from as many goroutines as are worth it and there are processors, until the first error.
+func each(ctx context.Context, n, worth int, f func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range max(1, min(n, worth, runtime.GOMAXPROCS(0))) {
+		g.Go(func() error {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := f(ctx, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// publishShard publishes blobs whose digests begin alike.
+func (s *Store) publishShard(a *area, b *batch, ids []ident.BlobID) error {
+	to, err := a.folder.disk.folder(blobsDir + "/" + ids[0].String()[:2])
+	if err != nil {
+		return err
+	}
+	defer to.close()
 	for _, id := range ids {
-		h := id.String()
-		if shard := blobsDir + "/" + h[:2]; to == nil || to.name != shard {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if to != nil {
-				to.close()
-			}
-			var err error
-			if to, err = a.folder.disk.folder(shard); err != nil {
-				to = nil
-				return err
-			}
-		}
 		if err := s.publishBlob(a, b.blobs[id], to, id); err != nil {
 			return err
 		}
@@ -115,16 +156,20 @@ func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
 // publishBlob gives one blob its name, unless an intact one has it.
 func (s *Store) publishBlob(a *area, blob stagedBlob, to *folder, id ident.BlobID) error {
 	name := id.String()[2:]
-	existed, err := a.folder.publish(blob.name, to, name)
+	existed, err := a.folder.publish(blob, to, name)
 	if err != nil || !existed {
 		return err
 	}
 	if _, err = s.CheckBlob(id, blob.size); errors.Is(err, fs.ErrNotExist) { // it was damaged, and is removed now
-		_, err = a.folder.publish(blob.name, to, name)
+		_, err = a.folder.publish(blob, to, name)
 		return err
 	}
 	if err != nil {
 		return err
+	}
+	if blob.stays { // payloads are links to this one, and must be to the one that stands there: they are linked anew
+		s.crowded.Store(true)
+		return nil
 	}
 	return a.folder.remove(blob.name)
 }

@@ -36,14 +36,14 @@ func tmpfs(t *testing.T, options string) string {
 }
 
 func TestFullDisk(t *testing.T) {
-	for _, options := range []string{"size=1m", "nr_inodes=12"} {
+	for _, options := range []string{"size=1m", "nr_inodes=14"} {
 		t.Run(options, func(t *testing.T) {
 			dir := filepath.Join(tmpfs(t, options), "v1")
 			s, err := Open(dir, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() { s.disk.root.Close() }()
+			defer func() { s.disk.close() }()
 			small := pkg{"openpackage.yml": "name: demo\nversion: 0.0.1\n"}.tgz(t)
 			want := wantOf(t, "0.0.1", small)
 			want.Dependencies = nil
@@ -80,7 +80,7 @@ func TestReadOnlyStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.disk.root.Close()
+	defer s.disk.close()
 	defer release()
 	if _, ok, err := s.Artifact(a.SHA256); !ok || err != nil {
 		t.Errorf("%v, %v", ok, err)

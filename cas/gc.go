@@ -199,7 +199,7 @@ func (g *GC) chooseBlobs(ctx context.Context, d *disk, maxSize int64) (gone []st
 	}
 	slices.SortFunc(orphans, func(a, b ident.BlobID) int { return bytes.Compare(a[:], b[:]) })
 	for _, id := range orphans {
-		gone = append(gone, blobName(id))
+		gone = append(gone, BlobName(id))
 	}
 	return gone, nil
 }
@@ -272,7 +272,7 @@ func (d *disk) eachBlob(ctx context.Context, f func(ident.BlobID) error) error {
 		}
 		for _, e := range entries {
 			id, err := ident.ParseBlobID(shard.Name() + e.Name())
-			if err != nil || blobName(id) != blobsDir+"/"+shard.Name()+"/"+e.Name() {
+			if err != nil || BlobName(id) != blobsDir+"/"+shard.Name()+"/"+e.Name() {
 				continue
 			}
 			if err := f(id); err != nil {
@@ -434,7 +434,7 @@ func (s *Store) PlanClean(ctx context.Context) (*GC, error) {
 		return nil, s.within(err)
 	}
 	err = d.eachBlob(ctx, func(id ident.BlobID) error {
-		g.blobs = append(g.blobs, blobName(id))
+		g.blobs = append(g.blobs, BlobName(id))
 		return nil
 	})
 	g.count()

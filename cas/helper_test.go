@@ -87,12 +87,12 @@ func mustPut(t testing.TB, s *Store, want Want, tgz []byte) *Artifact {
 	return a
 }
 
-// filesIn lists the regular files below the store, sorted; the lock apart.
+// filesIn lists the regular files below the store, sorted; the lock and the mark apart.
 func filesIn(t testing.TB, s *Store) []string {
 	t.Helper()
 	var files []string
 	err := filepath.WalkDir(s.Dir(), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Name() != lockFile {
+		if err == nil && !d.IsDir() && d.Name() != lockFile && d.Name() != unsyncedFile {
 			rel, _ := filepath.Rel(s.Dir(), path)
 			files = append(files, filepath.ToSlash(rel))
 		}

@@ -54,7 +54,7 @@ func (s *Store) Placements() ([]Placement, error) {
 		name, err := ident.ParseName(string(key.name))
 		version, verr := ident.ParseVersion(key.version)
 		if errors.Join(err, verr) == nil && version.String() == key.version {
-			all = append(all, Placement{name, version, tree})
+			all = append(all, Placement{name, version, tree.id})
 		}
 	}
 	slices.SortFunc(all, func(a, b Placement) int {
@@ -81,9 +81,18 @@ func (s *Store) CompactPlaced() error {
 	if err != nil {
 		return s.within(err)
 	}
-	var b strings.Builder
+	var doubted, safe strings.Builder
 	for i := range all {
-		b.WriteString(all[i].placed())
+		if _, _, safely := s.PlacedSafely(all[i].Name, all[i].Version); safely {
+			safe.WriteString(all[i].placed())
+		} else {
+			doubted.WriteString(all[i].placed())
+		}
+	}
+	b := &safe
+	if doubted.Len() > 0 {
+		b = &doubted
+		b.WriteString(doubtedLine + safe.String())
 	}
 	if int64(b.Len())*2 > fi.Size() {
 		return nil

@@ -37,7 +37,7 @@ func (e *BusyError) Hint() string { return "wait for it to finish, and try again
 // Shared takes the store's lock for use beside others; the function releases it. While another holds it exclusively,
 // Shared waits and emits event.Waiting once; *BusyError when the wait bound or ctx ends that. A killed holder blocks
 // nobody: the lock goes with the process. If nobody else uses the store, Shared first removes what killed ones left in tmp.
-// A store that may not be written needs no lock.
+// What a power loss may have damaged is looked for and removed first. A store that may not be written needs no lock.
 func (s *Store) Shared(ctx context.Context) (release func(), err error) {
 	f, err := s.lockFile()
 	if f == nil || err != nil {
@@ -47,7 +47,45 @@ func (s *Store) Shared(ctx context.Context) (release func(), err error) {
 		f.Close()
 		return nil, s.within(err)
 	}
-	return s.acquire(ctx, f, false)
+	for {
+		release, err := s.acquire(ctx, f, false)
+		if err != nil {
+			return nil, err
+		}
+		doubtful, err := s.doubtful()
+		if err == nil && !doubtful {
+			return release, nil
+		}
+		if err == nil {
+			err = unlock(f)
+		}
+		if err == nil {
+			_, err = s.acquire(ctx, f, true)
+		}
+		if err != nil {
+			release()
+			return nil, err
+		}
+		if err := s.settle(ctx, f); err != nil {
+			return nil, err
+		}
+		if err := unlock(f); err != nil {
+			f.Close()
+			return nil, s.within(err)
+		}
+	}
+}
+
+// settle recovers after a restart, if nobody did yet. The lock on f is held alone; after an error it is released.
+func (s *Store) settle(ctx context.Context, f *os.File) error {
+	doubtful, err := s.doubtful()
+	if err == nil && doubtful {
+		err = s.recover(ctx)
+	}
+	if err != nil {
+		f.Close()
+	}
+	return err
 }
 
 // Exclusive is Shared for one who removes from the store: nobody else uses it meanwhile.
@@ -56,7 +94,11 @@ func (s *Store) Exclusive(ctx context.Context) (release func(), err error) {
 	if f == nil || err != nil {
 		return func() {}, err
 	}
-	return s.acquire(ctx, f, true)
+	release, err = s.acquire(ctx, f, true)
+	if err != nil {
+		return nil, err
+	}
+	return release, s.settle(ctx, f)
 }
 
 // lockFile opens the file that locks are taken on; nil where it is not there and cannot be made.

@@ -2,13 +2,13 @@ package cas
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 	"sync"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // placed is what the store's file of that name says, as last read. The file is a journal, so that many versions are noted
@@ -16,14 +16,24 @@ import (
 //
 //	placed <name> <version> blake3:<hex>
 //	cleared <name> <version>
+//	doubted
 //
+// The last says that a power loss may have damaged all that was placed before.
 // A line that is anything else, such as one that a power loss tore, is read past: a version directory that is not
 // known is judged by its content.
 type placed struct {
 	mu    sync.Mutex
-	info  os.FileInfo // of the file when it was read
-	trees map[placedKey]ident.TreeID
+	read  bool
+	info  dirfd.Info // of the file when it was read
+	trees map[placedKey]placedTree
 }
+
+type placedTree struct {
+	id      ident.TreeID
+	doubted bool
+}
+
+const doubtedLine = "doubted\n"
 
 type placedKey struct {
 	name    ident.Name
@@ -33,14 +43,21 @@ type placedKey struct {
 // Placed says which tree opkg itself put into the version directory of name and version; ok is false when
 // it did not make that directory, or is not known to.
 func (s *Store) Placed(name ident.Name, version ident.Version) (id ident.TreeID, ok bool) {
+	id, ok, _ = s.PlacedSafely(name, version)
+	return id, ok
+}
+
+// PlacedSafely is Placed that tells as well whether what was put there is certain to have outlived the last restart of the system.
+// Where it is not, a stat proves nothing; SetPlaced, after a look at the content, makes it certain again.
+func (s *Store) PlacedSafely(name ident.Name, version ident.Version) (id ident.TreeID, ok, safely bool) {
 	p := &s.placed
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := s.readPlaced(p); err != nil {
-		return ident.TreeID{}, false
+		return ident.TreeID{}, false, false
 	}
-	id, ok = p.trees[placedKey{name, version.String()}]
-	return id, ok
+	t, ok := p.trees[placedKey{name, version.String()}]
+	return t.id, ok, ok && !t.doubted
 }
 
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
@@ -94,41 +111,43 @@ func (s *Store) readPlaced(p *placed) error {
 	if err != nil {
 		return err
 	}
-	fi, err := d.root.Lstat(placedFile)
+	fi, err := d.at.Stat(placedFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.info, p.trees = nil, nil
+		p.read, p.trees = false, nil
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if p.info != nil && os.SameFile(p.info, fi) && p.info.Size() == fi.Size() && p.info.ModTime().Equal(fi.ModTime()) {
+	if p.read && p.info.Same(fi) && p.info.Size == fi.Size && p.info.Mtime == fi.Mtime {
 		return nil
 	}
-	f, err := d.root.Open(placedFile)
+	data, err := s.read(placedFile, maxPlaced)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if fi, err = f.Stat(); err != nil {
-		return err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, fi.Size()))
-	if err != nil {
-		return err
-	}
-	p.info, p.trees = fi, parsePlaced(string(data))
+	fi.Size = int64(len(data))
+	p.read, p.info, p.trees = true, fi, parsePlaced(string(data))
 	return nil
 }
 
-func parsePlaced(text string) map[placedKey]ident.TreeID {
-	trees := make(map[placedKey]ident.TreeID)
+// maxPlaced bounds the file, in bytes.
+const maxPlaced = 256 << 20
+
+func parsePlaced(text string) map[placedKey]placedTree {
+	trees := make(map[placedKey]placedTree)
 	for line := range strings.Lines(text) {
+		if line == doubtedLine {
+			for key, t := range trees {
+				trees[key] = placedTree{t.id, true}
+			}
+			continue
+		}
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
 		switch {
 		case len(fields) == 4 && fields[0] == "placed":
 			if id, err := ident.ParseTreeID(fields[3]); err == nil {
-				trees[placedKey{ident.Name(fields[1]), fields[2]}] = id
+				trees[placedKey{ident.Name(fields[1]), fields[2]}] = placedTree{id: id}
 			}
 		case len(fields) == 3 && fields[0] == "cleared":
 			delete(trees, placedKey{ident.Name(fields[1]), fields[2]})

@@ -2,9 +2,12 @@ package cas
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
+
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // syncEach is how many files are synced one by one before one sync of the file system takes their place.
@@ -12,6 +15,18 @@ const syncEach = 32
 
 // syncsAsWritten is set where only who may write to a file can sync it, which nobody may once it is a blob.
 const syncsAsWritten = runtime.GOOS == "windows"
+
+// syncAll makes the named files of f last. Few of them are synced one by one; for many one sync of
+// the file system is cheaper, although it waits for what others wrote too.
+func (f *folder) syncAll(names []string) error {
+	if len(names) <= syncEach || !dirfd.SyncsAll {
+		return f.syncOneByOne(names)
+	}
+	if err := f.disk.do("sync", f.name); err != nil {
+		return err
+	}
+	return f.at.SyncAll()
+}
 
 func (f *folder) syncOneByOne(names []string) error {
 	if syncsAsWritten {
@@ -34,19 +49,57 @@ func (f *folder) syncOneByOne(names []string) error {
 	return nil
 }
 
-// publishByLink gives a file its new name before it takes away the old one: that fails where the name is taken. Where there
-// are no hard links it is looked for first; two who publish one blob at once replace it with itself.
-func (f *folder) publishByLink(name string, to *folder, as string) (existed bool, err error) {
-	root, from, target := f.disk.root, f.name+"/"+name, to.name+"/"+as
-	err = root.Link(from, target)
-	switch {
+// publish gives a file of f its name in another directory, and takes away the old one unless it stays; existed means that the new
+// name is taken, and that nothing was done.
+func (f *folder) publish(blob stagedBlob, to *folder, as string) (existed bool, err error) {
+	if err := f.disk.do("publish", to.name+"/"+as); err != nil {
+		return false, err
+	}
+	err = errors.ErrUnsupported
+	if !blob.stays {
+		err = f.at.RenameNew(blob.name, to.at, as)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		if err = to.at.Link(f.at, blob.name, as); err == nil && !blob.stays {
+			return false, f.at.Unlink(blob.name)
+		}
+	}
+	switch cannot, _ := dirfd.CannotLink(err); {
 	case err == nil:
-		return false, root.Remove(from)
+		return false, nil
 	case errors.Is(err, fs.ErrExist):
 		return true, nil
+	case !cannot:
+		return false, err
+	case blob.stays:
+		return f.publishCopy(blob, to, as)
 	}
-	if _, err := root.Lstat(target); err == nil {
+	return f.publishByRename(blob.name, to, as)
+}
+
+// publishByRename is for where there are no hard links: the name is looked for first. Two who publish one blob at once
+// replace it with itself.
+func (f *folder) publishByRename(name string, to *folder, as string) (existed bool, err error) {
+	if _, err := to.root.Lstat(as); err == nil {
 		return true, nil
 	}
-	return false, root.Rename(from, target)
+	return false, f.disk.root.Rename(f.name+"/"+name, to.name+"/"+as)
+}
+
+// publishCopy is publish, where there are no hard links, for a file that stays where it is.
+func (f *folder) publishCopy(blob stagedBlob, to *folder, as string) (existed bool, err error) {
+	from, err := f.root.Open(blob.name)
+	if err != nil {
+		return false, err
+	}
+	defer from.Close()
+	name := "copy-" + as
+	err = f.fill(name, true, func(w io.Writer) error {
+		_, err := io.Copy(w, from)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	return f.publishByRename(name, to, as)
 }

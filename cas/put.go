@@ -200,22 +200,35 @@ func (p *put) unpack(ctx context.Context, a archive.Payload) (art *Artifact, ful
 			content[f.Path] = f.Data
 		}
 	}
+	if p.store.keeps() && len(content) == len(tree.Entries) {
+		err = p.stagePayload(ctx, staged, art.Tree, tree, content)
+	} else {
+		err = p.stageBlobs(ctx, staged, tree, content)
+	}
+	if err != nil {
+		return nil, false, p.store.within(err)
+	}
+	if err := p.area.stageRecords(staged, art, listing); err != nil {
+		return nil, false, p.store.within(err)
+	}
+	return art, p.store.add(p.area, staged), nil
+}
+
+// stageBlobs writes the blobs that are not there yet.
+func (p *put) stageBlobs(ctx context.Context, staged *batch, tree *Tree, content map[string][]byte) error {
 	for _, e := range tree.Entries {
 		data, ok := content[e.Path]
 		if !ok || p.store.has(staged, e) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, false, err
+			return err
 		}
 		if err := p.area.stage(staged, e.Blob, data); err != nil {
-			return nil, false, p.store.within(err)
+			return err
 		}
 	}
-	if err := p.area.stageRecords(staged, art, listing); err != nil {
-		return nil, false, p.store.within(err)
-	}
-	return art, p.store.add(p.area, staged), nil
+	return nil
 }
 
 // sumListing is step 2 for files, which can be told only when they were read.

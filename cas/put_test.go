@@ -280,7 +280,7 @@ func anyBlob(t *testing.T, s *Store, a *Artifact) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return blobName(tree.Entries[1].Blob)
+	return BlobName(tree.Entries[1].Blob)
 }
 
 func remove(t *testing.T, s *Store, name string) {

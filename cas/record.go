@@ -110,13 +110,8 @@ const (
 // Artifact finds the record of a stored artifact by the digest of its bytes; ok is false when it, its tree or any
 // of its blobs is not there or damaged (blobs are judged by one stat each: size, mode, mtime).
 func (s *Store) Artifact(d ident.SHA256) (a *Artifact, ok bool, err error) {
-	data, err := s.read(artifactName(d), maxRecord)
-	if err != nil {
-		return nil, false, ignoreMissing(err)
-	}
-	a, err = parseArtifact(data)
-	if err != nil || a.SHA256 != d {
-		return nil, false, nil // the next Put replaces it
+	if a, ok, err = s.Record(d); !ok || err != nil {
+		return nil, false, err
 	}
 	t, err := s.Tree(a.Tree)
 	if err != nil {
@@ -130,6 +125,19 @@ func (s *Store) Artifact(d ident.SHA256) (a *Artifact, ok bool, err error) {
 	return a, true, nil
 }
 
+// Record is Artifact for one who looks at the tree and the blobs when using them, and can bear that they are not there.
+func (s *Store) Record(d ident.SHA256) (a *Artifact, ok bool, err error) {
+	data, err := s.read(artifactName(d), maxRecord)
+	if err != nil {
+		return nil, false, ignoreMissing(err)
+	}
+	a, err = parseArtifact(data)
+	if err != nil || a.SHA256 != d {
+		return nil, false, nil // the next Put replaces it
+	}
+	return a, true, nil
+}
+
 // Tree reads a stored listing and checks it against its own name. fs.ErrNotExist when it is not there or
 // damaged: then Put writes it again.
 func (s *Store) Tree(id ident.TreeID) (*Tree, error) {
@@ -138,7 +146,7 @@ func (s *Store) Tree(id ident.TreeID) (*Tree, error) {
 		return nil, err
 	}
 	if ident.TreeID(blake3.Sum256(data)) == id {
-		if t, err := ParseTree(data); err == nil {
+		if t, err := parseKept(data); err == nil {
 			return t, nil
 		}
 	}

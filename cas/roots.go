@@ -163,7 +163,7 @@ func (s *Store) markUsed(id string, named []Named, now time.Time) {
 		if d.do("chtimes", treeName(named[i].Tree)) != nil {
 			return
 		}
-		_ = d.root.Chtimes(treeName(named[i].Tree), now, now)
+		_ = d.at.SetTime(treeName(named[i].Tree), now.UnixNano())
 	}
 	if d.do("chtimes", rootsDir+"/"+id) == nil { // last: until then all of it is due
 		_ = d.root.Chtimes(rootsDir+"/"+id, now, now)
@@ -224,11 +224,11 @@ func (s *Store) replaceFile(name, text string) error {
 		_, err := io.WriteString(w, text)
 		return err
 	})
-	if err == nil {
+	if err == nil && !s.isMarked() {
 		err = folder.syncAll([]string{temp})
 	}
 	if err == nil {
-		err = folder.replace(temp, name)
+		err = folder.replace(temp, folder.disk.at, name)
 	}
 	return s.within(err)
 }

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/dirfd"
 	"github.com/openpackage/opkg/internal/event"
 )
 
@@ -32,10 +34,18 @@ type Store struct {
 	staging sync.Mutex
 	area    *area // nil while nothing is under way
 	batch   batch // staged in area, to be made visible by the next Flush
+	keeping bool  // the area stays until DropUnpacked
+	ready   map[ident.TreeID]Unpacked
 
-	flushing sync.Mutex // one Flush at a time
+	flushing sync.Mutex  // one Flush at a time
+	crowded  atomic.Bool // another process published a blob first that this Flush was about to
 	placed   placed
 
+	mark   sync.Mutex
+	marked bool // the mark of this boot is on the disk
+
+	boot func() string
+	now  func() time.Time
 	step func(op, path string) error // for tests: called before everything that changes the disk
 }
 
@@ -43,6 +53,7 @@ type Store struct {
 type Options struct {
 	Observer event.Observer
 	LockWait time.Duration // how long to wait for the store's lock; 0: DefaultLockWait
+	Boot     func() string // tells this boot of the system from all others, "" if it cannot; nil: what the system says
 }
 
 // The directories and files of the store.
@@ -65,7 +76,10 @@ func Open(dir string, opt Options) (*Store, error) {
 	if opt.LockWait == 0 {
 		opt.LockWait = DefaultLockWait
 	}
-	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize}, nil
+	if opt.Boot == nil {
+		opt.Boot = bootID
+	}
+	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize, boot: opt.Boot, now: time.Now}, nil
 }
 
 // Dir is the directory that was given to Open.
@@ -84,7 +98,13 @@ func (s *Store) openLocked() (*disk, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.disk = &disk{root: root, step: s.step}
+		at, err := dirfd.Open(s.dir)
+		if err != nil {
+			root.Close()
+			return nil, err
+		}
+		s.disk = &disk{root: root, at: at, step: s.step}
+		runtime.AddCleanup(s.disk, (*dirfd.Dir).Close, at) // as os.Root has it
 	}
 	return s.disk, nil
 }
@@ -118,10 +138,11 @@ func (s *Store) within(err error) error {
 
 // BlobPath is where the blob stands; it need not exist.
 func (s *Store) BlobPath(id ident.BlobID) string {
-	return filepath.Join(s.dir, filepath.FromSlash(blobName(id)))
+	return filepath.Join(s.dir, filepath.FromSlash(BlobName(id)))
 }
 
-func blobName(id ident.BlobID) string {
+// BlobName is where the blob stands below the store's directory, slash-separated.
+func BlobName(id ident.BlobID) string {
 	h := id.String()
 	return blobsDir + "/" + h[:2] + "/" + h[2:]
 }

@@ -1,8 +1,8 @@
 package cas
 
 import (
-	"bytes"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,62 +59,87 @@ func (t *Tree) sort() {
 // ParseTree reads a listing strictly: only what Format writes for paths that archive.CheckPath accepts and that can
 // stand beside each other.
 func ParseTree(data []byte) (*Tree, error) {
-	rest, ok := bytes.CutPrefix(data, []byte(treeHeader))
+	var names archive.NameSet
+	return parseTree(string(data), func(path string) error {
+		if err := archive.CheckPath(path); err != nil {
+			return err
+		}
+		return names.Add(path, false)
+	})
+}
+
+// parseKept reads a listing that Put wrote, as its digest shows. Its names were checked then; that they stay below
+// their directory is looked at again, since that is cheap.
+func parseKept(data []byte) (*Tree, error) {
+	return parseTree(string(data), func(path string) error {
+		if !fs.ValidPath(path) || path == "." {
+			return fmt.Errorf("%q is not below its directory", path)
+		}
+		return nil
+	})
+}
+
+// parseTree reads what Format writes, with names that check accepts.
+func parseTree(text string, check func(path string) error) (*Tree, error) {
+	rest, ok := strings.CutPrefix(text, treeHeader)
 	if !ok {
 		return nil, fmt.Errorf("it is no listing: it does not begin with %q", treeHeader)
 	}
-	t := &Tree{Entries: make([]Entry, 0, bytes.Count(rest, []byte{'\n'}))}
-	var names archive.NameSet
+	t := &Tree{Entries: make([]Entry, 0, strings.Count(rest, "\n"))}
+	last := ""
 	for line := 2; len(rest) > 0; line++ {
-		text, after, ok := bytes.Cut(rest, []byte{'\n'})
+		text, after, ok := strings.Cut(rest, "\n")
 		rest = after
-		e, err := parseEntry(string(text))
+		e, err := parseEntry(text)
 		switch {
 		case err != nil:
 		case !ok:
 			err = fmt.Errorf("the last line is cut short")
-		case len(t.Entries) > 0 && e.Path <= t.Entries[len(t.Entries)-1].Path:
+		case len(t.Entries) > 0 && e.Path <= last:
 			err = fmt.Errorf("%q is out of order", e.Path)
 		default:
-			err = names.Add(e.Path, false)
+			err = check(e.Path)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listing, line %d: %w", line, err)
 		}
 		t.Entries = append(t.Entries, e)
+		last = e.Path
 	}
 	return t, nil
 }
 
 func parseEntry(line string) (e Entry, err error) {
-	fields := strings.SplitN(line, " ", 4)
-	if len(fields) != 4 {
+	mode, rest, _ := strings.Cut(line, " ")
+	size, rest, _ := strings.Cut(rest, " ")
+	blob, path, ok := strings.Cut(rest, " ")
+	if !ok {
 		return e, fmt.Errorf("want mode, size, blake3 and path")
 	}
-	switch fields[0] {
+	switch mode {
 	case "644":
 	case "755":
 		e.Exec = true
 	default:
-		return e, fmt.Errorf("the mode is %.20q, want 644 or 755", fields[0])
+		return e, fmt.Errorf("the mode is %.20q, want 644 or 755", mode)
 	}
-	if e.Size, err = parseSize(fields[1]); err != nil {
+	if e.Size, err = parseSize(size); err != nil {
 		return e, err
 	}
-	if e.Blob, err = ident.ParseBlobID(fields[2]); err != nil {
+	if e.Blob, err = ident.ParseBlobID(blob); err != nil {
 		return e, err
 	}
-	if e.Blob.String() != fields[2] {
+	if strings.ContainsAny(blob, "ABCDEF") {
 		return e, fmt.Errorf("the digest is not in lower case")
 	}
-	e.Path = fields[3]
-	return e, archive.CheckPath(e.Path)
+	e.Path = path
+	return e, nil
 }
 
 // parseSize reads a decimal number as FormatInt writes it.
 func parseSize(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 || strconv.FormatInt(n, 10) != s {
+	if err != nil || s[0] == '-' || s[0] == '+' || s[0] == '0' && s != "0" {
 		return 0, fmt.Errorf("%.30q is not a size", s)
 	}
 	return n, nil

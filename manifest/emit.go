@@ -19,6 +19,9 @@ func scalar(s string, style strictyaml.Style) string {
 	case style == strictyaml.Plain && plainIsText(s):
 		return s
 	}
+	if !strings.ContainsAny(s, "\\\"\n\t") {
+		return `"` + s + `"`
+	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
 }
 
@@ -30,8 +33,35 @@ func plainIsText(s string) bool {
 	if slices.Contains(words, strings.ToLower(s)) || strings.Contains(s, "\n") {
 		return false
 	}
+	if isPlainWord(s) {
+		return true
+	}
 	n, err := strictyaml.Parse("", []byte("["+s+"]"), MaxSize)
 	return err == nil && n != nil && len(n.Items) == 1 && n.Items[0].IsText() && n.Items[0].Style == strictyaml.Plain && n.Items[0].Text == s
+}
+
+// isPlainWord knows the texts that opkg writes most without asking YAML: names, versions and paths of the registry directory.
+// False means that YAML must be asked.
+func isPlainWord(s string) bool {
+	dots := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-' && i > 0, c == '/' && i > 0, c == '@' && i > 0, c == '~' && i == 0:
+		case c == '.':
+			dots++
+		default:
+			return false
+		}
+	}
+	switch {
+	case s == "":
+		return false
+	case s[0] >= 'a' && s[0] <= 'z': // the words are no matter here
+		return true
+	case s[0] == '~':
+		return len(s) > 1 && s[1] == '/'
+	}
+	return s[0] >= '0' && s[0] <= '9' && dots > 1 // neither a number nor a time has two dots
 }
 
 // look is how the entries of a file are written, as far as its own lines show it.

@@ -32,13 +32,16 @@ func UpdateIndex(file string, data []byte, entries []IndexEntry) ([]byte, error)
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = []byte(strings.Join(append(indexHeader, packagesKey+": {}", ""), "\n"))
 	}
+	entries = slices.Clone(entries)
+	slices.SortFunc(entries, func(a, b IndexEntry) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	e := newEditor(data)
+	if string(data) == e.wholeIndex(entries) { // it is as opkg writes it: most often it is, and reading YAML takes long
+		return data, nil
+	}
 	root, err := strictyaml.Parse(file, data, MaxIndexSize)
 	if err != nil {
 		return nil, err
 	}
-	entries = slices.Clone(entries)
-	slices.SortFunc(entries, func(a, b IndexEntry) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	e := newEditor(data)
 	if err := e.index(root, entries); err != nil {
 		return nil, err
 	}
@@ -75,10 +78,14 @@ func (e *editor) index(root *strictyaml.Node, entries []IndexEntry) error {
 	if err != nil {
 		return err
 	}
+	at := make(map[string]int, len(fields))
+	for i, f := range fields {
+		at[f.Key.Text] = i
+	}
 	var fresh []IndexEntry
 	for _, entry := range entries {
-		i := slices.IndexFunc(fields, func(f strictyaml.Field) bool { return f.Key.Text == string(entry.Name) })
-		if i < 0 {
+		i, known := at[string(entry.Name)]
+		if !known {
 			fresh = append(fresh, entry)
 		} else if err := e.setIndexEntry(f.Value, fields[i], entry); err != nil {
 			return err
@@ -105,6 +112,11 @@ func (e *editor) indexEntry(entry IndexEntry, name strictyaml.Style, indent, ste
 	inner := indent + step
 	return strings.Repeat(" ", indent) + scalar(string(entry.Name), name) + ":" + e.eol +
 		strings.Repeat(" ", inner) + lookOf(nil, nil).block(entry.pairs(), e.eol, inner)
+}
+
+// wholeIndex is the text of an index that holds entries, sorted by name, and nothing else.
+func (e *editor) wholeIndex(entries []IndexEntry) string {
+	return strings.Join(append(slices.Concat(indexHeader, e.indexLines(entries)), ""), e.eol)
 }
 
 // setIndexEntry sets path and version of the entry f of packages.

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,4 +105,21 @@ func FuzzUpdateIndex(f *testing.F) {
 			t.Fatalf("%q, updated again, is %q: %v", out, again, err)
 		}
 	})
+}
+
+// TestWholeIndex holds the text that is recognized without reading YAML against the one that editing gives.
+func TestWholeIndex(t *testing.T) {
+	entries := []IndexEntry{
+		{Name: "base", Path: "~/.openpackage/registry/base/1.0.0/", Version: "1.0.0"},
+		{Name: "@team/rules", Path: "~/.openpackage/registry/@team/rules/2.0.0-rc.1/", Version: "2.0.0-rc.1"},
+		{Name: "null", Path: "~/.openpackage/registry/null/1.0.0/", Version: "1.0.0"},
+	}
+	edited, err := UpdateIndex("index", nil, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(entries, func(a, b IndexEntry) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	if whole := newEditor(edited).wholeIndex(entries); whole != string(edited) {
+		t.Errorf("recognized:\n%s\nwritten:\n%s", whole, edited)
+	}
 }

@@ -22,15 +22,12 @@ const syncEach = 64
 func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 	res := &Result{}
 	var work []*Step
-	adopts := 0
 	for i := range p.Steps {
 		switch s := &p.Steps[i]; {
 		case s.Action == Blocked:
 			return nil, t.occupied(s)
 		case s.Action == Keep:
 			res.Kept++
-		case s.Action == Adopt:
-			adopts++
 		case s.needsTree():
 			work = append(work, s)
 		}
@@ -43,7 +40,7 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 		return nil, err
 	}
 	defer root.close()
-	t.adopt(p, adopts, res)
+	t.adopt(p, res)
 	if len(work) == 0 {
 		t.tidy(root)
 		return res, nil
@@ -60,16 +57,20 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 	return res, nil
 }
 
-// adopt notes what stood there already as opkg's. Where that cannot be written, the next run finds it again.
-func (t *Target) adopt(p *Plan, n int, res *Result) {
+// adopt notes what stood there already as opkg's, and what was found to have outlived a restart. Where that cannot be written,
+// the next run finds it again.
+func (t *Target) adopt(p *Plan, res *Result) {
 	var wants []Want
-	for i := 0; i < len(p.Steps) && len(wants) < n; i++ {
-		if s := &p.Steps[i]; s.Action == Adopt {
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Action == Adopt {
+			res.Adopted++
+		}
+		if s.Action == Adopt || s.doubted {
 			wants = append(wants, s.Want)
 		}
 	}
 	t.warn("it cannot be noted which version directories were adopted", t.store.SetPlacedAll(placements(wants)))
-	res.Adopted = n
 }
 
 // open opens the target, and makes it if that is asked.
@@ -105,6 +106,8 @@ type run struct {
 	root  *dir
 	blobs *dir // the store's directory
 
+	deferred bool // nothing need be synced: the store's mark tells the next boot to look
+
 	unmasked  atomic.Bool  // a new directory has the right mode without a chmod
 	linking   atomic.Bool  // hard links from the store are possible
 	cloning   atomic.Bool  // clones are
@@ -124,6 +127,9 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 	}
 	defer blobs.close()
 	r := &run{Target: t, root: root, blobs: blobs}
+	if r.deferred, err = t.store.DeferSync(); err != nil {
+		return true, err
+	}
 	r.linking.Store(true)
 	r.cloning.Store(true)
 	if len(steps) <= syncEach/4 {
@@ -135,7 +141,7 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 		stages[i] = s
 		return err
 	})
-	if err == nil && r.unsynced.Load() {
+	if err == nil && r.unsynced.Load() && !r.deferred {
 		err = root.syncAll()
 	}
 	if err == nil {
@@ -228,6 +234,5 @@ func (r *run) prune(w Want) {
 
 // blobPath is the path of a blob below the store's directory.
 func (r *run) blobPath(e *cas.Entry) string {
-	path := r.store.BlobPath(e.Blob)
-	return path[len(r.store.Dir())+1:]
+	return cas.BlobName(e.Blob)
 }

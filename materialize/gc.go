@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // Unused is a version directory that opkg made and that no lock names.
@@ -200,7 +201,7 @@ func (t *Target) Tidy() error {
 		return err
 	}
 	defer f.Close()
-	if alone, _ := tryLock(f, true); alone {
+	if alone, _ := dirfd.TryLock(f, true); alone {
 		t.sweep(&guard{file: f, root: root})
 	}
 	return nil

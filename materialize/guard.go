@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openpackage/opkg/internal/dirfd"
 	"github.com/openpackage/opkg/internal/event"
 )
 
@@ -37,7 +38,7 @@ func (t *Target) enter(ctx context.Context, root *dir) (*guard, error) {
 		return nil, err
 	}
 	g := &guard{file: f, root: root}
-	alone, known := tryLock(f, true)
+	alone, known := dirfd.TryLock(f, true)
 	if !known {
 		return g, nil // no locks here: nobody sweeps, and so nobody needs to be told
 	}
@@ -45,7 +46,7 @@ func (t *Target) enter(ctx context.Context, root *dir) (*guard, error) {
 		t.sweep(g)
 	}
 	for {
-		if ok, _ := tryLock(f, false); ok {
+		if ok, _ := dirfd.TryLock(f, false); ok {
 			break
 		}
 		select {
@@ -84,7 +85,7 @@ func (g *guard) note() error {
 // been killed, and its leftovers are swept first.
 func (t *Target) leave(g *guard, clean bool) {
 	defer g.file.Close()
-	switch alone, _ := tryLock(g.file, true); {
+	switch alone, _ := dirfd.TryLock(g.file, true); {
 	case alone && clean && g.runs() == 1:
 		g.empty()
 	case alone && clean:
@@ -100,7 +101,7 @@ func (g *guard) empty() {
 
 // tidy sweeps if a run was killed and nobody works now. A target that cannot be written stays as it is.
 func (t *Target) tidy(root *dir) {
-	if fi, err := root.stat(lockName); err != nil || fi.size == 0 {
+	if fi, err := root.stat(lockName); err != nil || fi.Size == 0 {
 		return
 	}
 	f, err := root.openLock(lockName, lockMode)
@@ -109,7 +110,7 @@ func (t *Target) tidy(root *dir) {
 	}
 	defer f.Close()
 	g := &guard{file: f, root: root}
-	if alone, _ := tryLock(f, true); alone && g.runs() > 0 {
+	if alone, _ := dirfd.TryLock(f, true); alone && g.runs() > 0 {
 		t.sweep(g)
 	}
 }

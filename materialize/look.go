@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // A sight is what is found where a version should stand.
@@ -54,6 +55,9 @@ func (t *Target) look(ctx context.Context, root *dir, w Want, trusted bool) (sig
 // versionAt opens the version directory of w; nil where none stands, and then the sight says what does.
 func (t *Target) versionAt(root *dir, w Want) (*dir, sight, error) {
 	d, version := root, w.Version.String()
+	if d, err := root.below(string(w.Name) + "/" + version); err == nil {
+		return d, sight{there: true, isDir: true, replaceable: true}, nil
+	}
 	for part := range strings.SplitSeq(string(w.Name)+"/"+version, "/") {
 		sub, err := d.sub(part)
 		if d != root {
@@ -78,11 +82,19 @@ func (t *Target) versionAt(root *dir, w Want) (*dir, sight, error) {
 // judgesModes is false where the file system keeps no modes. Our lock file tells: its mode is one that no mount gives
 // to all files alike.
 func (t *Target) judgesModes(root *dir) bool {
-	if !keepsModes {
+	if !dirfd.KeepsModes {
 		return false
 	}
+	if seen := t.modes.Load(); seen != nil {
+		return *seen
+	}
 	fi, err := root.stat(lockName)
-	return err != nil || fi.mode.Perm() == lockMode
+	if err != nil {
+		return true
+	}
+	judges := fi.Mode.Perm() == lockMode
+	t.modes.Store(&judges)
+	return judges
 }
 
 // glance compares a directory with a tree by stats alone.
@@ -150,15 +162,15 @@ func (g *glance) directory(folder string) error {
 		return nil
 	case err != nil:
 		return err
-	case !fi.mode.IsDir():
+	case !fi.Mode.IsDir():
 		g.betray("%s is not a directory", name)
 		return nil
 	}
-	if g.judgeModes && fi.mode.Perm() != dirMode {
-		g.betray("%s: mode %04o, expected %04o", name, fi.mode.Perm(), dirMode)
-		g.worn = g.worn || fi.mtime == fixedTime
+	if g.judgeModes && fi.Mode.Perm() != dirMode {
+		g.betray("%s: mode %04o, expected %04o", name, fi.Mode.Perm(), dirMode)
+		g.worn = g.worn || fi.Mtime == fixedTime
 	}
-	if fi.mtime != fixedTime {
+	if fi.Mtime != fixedTime {
 		g.betray("%s: changed since it was placed", name)
 	}
 	return nil
@@ -176,7 +188,7 @@ func (g *glance) file(e *cas.Entry) error {
 		return nil
 	case err != nil:
 		return err
-	case !fi.mode.IsRegular():
+	case !fi.Mode.IsRegular():
 		g.betray("%s is not a regular file", e.Path)
 		return nil
 	}
@@ -185,15 +197,15 @@ func (g *glance) file(e *cas.Entry) error {
 		want = execMode
 	}
 	switch {
-	case fi.size != e.Size:
-		g.betray("%s: size %d, expected %d", e.Path, fi.size, e.Size)
-	case g.judgeModes && fi.mode.Perm() != want:
-		g.betray("%s: mode %04o, expected %04o", e.Path, fi.mode.Perm(), want)
-		g.worn = g.worn || fi.mtime == fixedTime || fi.links > 1
-	case fi.mtime != fixedTime:
+	case fi.Size != e.Size:
+		g.betray("%s: size %d, expected %d", e.Path, fi.Size, e.Size)
+	case g.judgeModes && fi.Mode.Perm() != want:
+		g.betray("%s: mode %04o, expected %04o", e.Path, fi.Mode.Perm(), want)
+		g.worn = g.worn || fi.Mtime == fixedTime || fi.Links > 1
+	case fi.Mtime != fixedTime:
 		g.betray("%s: changed since it was placed", e.Path)
-		g.worn = g.worn || fi.links > 1
-	case e.Exec && fi.links > 1:
+		g.worn = g.worn || fi.Links > 1
+	case e.Exec && fi.Links > 1:
 		g.betray("%s: an executable is shared with another file", e.Path)
 		g.worn = true
 	}

@@ -16,8 +16,9 @@ type Target struct {
 	dir   string
 	store *cas.Store
 	opt   Options
-	step  stepFunc      // for tests: called before everything that changes the disk
-	seq   atomic.Uint64 // of staging directories
+	step  stepFunc             // for tests: called before everything that changes the disk
+	seq   atomic.Uint64        // of staging directories
+	modes atomic.Pointer[bool] // whether the file system keeps modes; nil until that is known
 }
 
 // Options of New.
@@ -58,6 +59,8 @@ type Step struct {
 	Dir    string // absolute
 	Action Action
 	Reason string // "", or what was seen: "rules/a.md: size 12, expected 10"
+
+	doubted bool // Keep: its content was compared, since the system was restarted
 }
 
 // needsTree reports whether Apply takes the step's files out of the store.

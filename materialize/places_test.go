@@ -3,13 +3,17 @@
 package materialize
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/openpackage/opkg/cas"
 )
 
 // locked makes a step function safe for several goroutines.
@@ -137,8 +141,13 @@ func TestReadOnlyTarget(t *testing.T) {
 	}
 }
 
-func TestLongRunIsSyncedOnce(t *testing.T) {
+// syncsOf makes a target of many versions whose store knows its boots by boot, and counts what it syncs.
+func syncsOf(t *testing.T, boot string) map[string]int {
+	t.Helper()
 	sh := newShelf(t)
+	store, err := cas.Open(sh.store.Dir(), cas.Options{Boot: func() string { return boot }})
+	mustDo(t, err)
+	sh.store, sh.target = store, New(sh.dir, store, Options{})
 	for i := range syncEach {
 		sh.wants = append(sh.wants, put(t, sh.store, "many", "1."+string(rune('1'+i%9))+"."+string(rune('1'+i/9)), files{"a/b.md": "b\n"}))
 	}
@@ -150,8 +159,57 @@ func TestLongRunIsSyncedOnce(t *testing.T) {
 		return nil
 	})
 	sh.sync(t)
-	if syncs["syncfs"] != 1 || syncs["sync"] != 0 {
+	sh.checkWhole(t)
+	return syncs
+}
+
+func TestLongRunIsSyncedOnce(t *testing.T) {
+	if syncs := syncsOf(t, ""); syncs["syncfs"] != 1 || syncs["sync"] != 0 {
 		t.Errorf("syncs: %v", syncs)
 	}
+}
+
+func TestMarkedRunIsNotSynced(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("newShelf leaves a mark where the system tells its boots apart")
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	mustDo(t, err)
+	if syncs := syncsOf(t, strings.TrimSpace(string(boot))); len(syncs) != 0 {
+		t.Errorf("syncs: %v", syncs)
+	}
+}
+
+// TestRestart holds that after a restart content decides, whatever stats say, and that it decides once.
+func TestRestart(t *testing.T) {
+	sh := newShelf(t)
+	sh.sync(t)
+	damage := func(path string) { // what a power loss can do: right size, mode and time, other bytes
+		fi, err := os.Stat(path)
+		mustDo(t, err, os.Chmod(path, 0o644), os.WriteFile(path, bytes.Repeat([]byte{0}, int(fi.Size())), 0),
+			os.Chmod(path, fi.Mode()), os.Chtimes(path, fi.ModTime(), fi.ModTime()))
+	}
+	damage(sh.path("demo", "1.0.0", "scripts", "run.sh")) // a copy: the blob is whole
+	if got := actions(sh.plan(t)); !slices.Equal(got, []Action{Keep, Keep, Keep}) {
+		t.Fatalf("before the restart: %v", got)
+	}
+	boot := func() string { return "another" }
+	store, err := cas.Open(sh.store.Dir(), cas.Options{Boot: boot})
+	mustDo(t, err)
+	release, err := store.Shared(t.Context())
+	mustDo(t, err)
+	defer release()
+	sh.store, sh.target = store, New(sh.dir, store, Options{})
+	for range 2 {
+		if got := actions(sh.plan(t)); !slices.Equal(got, []Action{Keep, Keep, Heal}) {
+			t.Fatalf("after the restart: %v", got)
+		}
+	}
+	sh.sync(t)
 	sh.checkWhole(t)
+	for _, w := range sh.wants {
+		if _, _, safely := store.PlacedSafely(w.Name, w.Version); !safely {
+			t.Errorf("%s is doubted still", w.Name)
+		}
+	}
 }

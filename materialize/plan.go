@@ -50,8 +50,8 @@ const looks = 3
 
 // decide sets the action of one step.
 func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
-	made, known := t.store.Placed(s.Want.Name, s.Want.Version)
-	trusted := known && made == s.Want.Tree && !t.opt.Thorough
+	made, known, safely := t.store.PlacedSafely(s.Want.Name, s.Want.Version)
+	trusted := safely && made == s.Want.Tree && !t.opt.Thorough
 	seen, err := t.look(ctx, root, s.Want, trusted)
 	for n := 1; n < looks && errors.Is(err, fs.ErrNotExist); n++ {
 		seen, err = t.look(ctx, root, s.Want, trusted)
@@ -61,7 +61,7 @@ func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	}
 	s.Action, s.Reason = t.judge(seen, s.Want.Tree, made, known), seen.reason
 	if s.Action == Keep || s.Action == Adopt {
-		s.Reason = ""
+		s.Reason, s.doubted = "", known && !safely
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package materialize
 import (
 	"os"
 	"path/filepath"
+
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // Ability is what a file system can do for version directories.
@@ -38,6 +40,6 @@ func Probe(dir string) (a Ability, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Clones = clone(dst, src) == nil
+	a.Clones = dirfd.Clone(dst, src) == nil
 	return a, dst.Close()
 }

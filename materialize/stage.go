@@ -7,9 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // stage is one version, complete or on its way, under a name that nobody looks for.
@@ -27,6 +29,9 @@ const stageTries = 3
 
 // stage makes all of one version. On an error nothing of it is left.
 func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
+	if s, err := r.takeUnpacked(step); s != nil || err != nil {
+		return s, err
+	}
 	tree, err := r.store.Tree(step.Want.Tree)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &LostError{Name: step.Want.Name, Version: step.Want.Version, Err: err}
@@ -39,15 +44,12 @@ func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
 		return nil, fmt.Errorf("place %s: %w", step.Dir, err)
 	}
 	defer parent.close()
-	b := &builder{run: r, stage: s, path: []*dir{parent}, names: []string{""}}
-	if err = b.enter(s.name, false); err == nil {
-		err = b.fill(ctx, tree)
-	}
-	if err == nil {
-		err = b.leaveTo(1)
+	b := &builder{run: r, stage: s}
+	if b.top, err = parent.sub(s.name); err == nil {
+		err = b.build(ctx, tree)
+		b.top.close()
 	}
 	if err != nil {
-		b.abandon()
 		r.discardIn(parent, s)
 		var lost *LostError
 		if errors.As(err, &lost) {
@@ -56,6 +58,37 @@ func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
 		return nil, fmt.Errorf("place %s: %w", step.Dir, err)
 	}
 	return s, nil
+}
+
+// takeUnpacked moves what the store left unpacked beside its place; nil where it left nothing, or the two are on two file
+// systems.
+func (r *run) takeUnpacked(step *Step) (*stage, error) {
+	u, ok := r.store.TakeUnpacked(step.Want.Tree)
+	if !ok {
+		return nil, nil
+	}
+	for try := 1; ; try++ {
+		s, err := r.moveIn(step, u)
+		switch {
+		case err == nil:
+			r.unsynced.Store(true)
+			return s, nil
+		case dirfd.IsCrossDevice(err):
+			return nil, nil
+		case !errors.Is(err, fs.ErrNotExist) || try == stageTries:
+			return nil, fmt.Errorf("place %s: %w", step.Dir, err)
+		}
+	}
+}
+
+func (r *run) moveIn(step *Step, u cas.Unpacked) (*stage, error) {
+	parent, err := r.nameDir(step.Want, true)
+	if err != nil {
+		return nil, err
+	}
+	defer parent.close()
+	s := &stage{step: step, name: r.tempName(), waiting: true, linked: u.Linked, copied: u.Copied}
+	return s, parent.moveIn(r.blobs, u.Path, s.name)
 }
 
 // newStage makes an empty staging directory, and opens the directory around it.
@@ -90,68 +123,92 @@ func (t *Target) tempName() string {
 	return fmt.Sprintf("%s%d-%d", tempPrefix, os.Getpid(), t.seq.Add(1))
 }
 
-// builder fills a staging directory. It holds the directories from the one around the stage to the current one.
+// builder fills a staging directory. Nobody else writes there: what is below it is reached by its path from the top.
 type builder struct {
 	*run
 	stage *stage
-	path  []*dir
-	names []string
+	top   *dir
 }
 
-func (b *builder) top() *dir { return b.path[len(b.path)-1] }
-
-// enter goes into a directory of the current one, and makes it first if that is asked.
-func (b *builder) enter(name string, make bool) error {
-	if make {
-		if err := b.top().mkdir(name); err != nil {
+// build makes all directories and files of a tree, whose paths are sorted.
+func (b *builder) build(ctx context.Context, tree *cas.Tree) error {
+	if err := b.directory("."); err != nil {
+		return err
+	}
+	var folders []string // made so far
+	last := ""
+	for i := range tree.Entries {
+		e := &tree.Entries[i]
+		if folder := e.Path[:strings.LastIndexByte(e.Path, '/')+1]; folder != last {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			for at := sharedFolders(folder, last); at < len(folder); {
+				end := at + strings.IndexByte(folder[at:], '/')
+				if err := b.top.mkdir(folder[:end]); err != nil {
+					return err
+				}
+				if err := b.directory(folder[:end]); err != nil {
+					return err
+				}
+				folders = append(folders, folder[:end])
+				at = end + 1
+			}
+			last = folder
+		}
+		if err := b.file(e); err != nil {
 			return err
 		}
 	}
-	d, err := b.top().sub(name)
-	if err != nil {
-		return err
+	for _, folder := range slices.Backward(folders) {
+		if err := b.finish(folder); err != nil {
+			return err
+		}
 	}
-	b.path, b.names = append(b.path, d), append(b.names, name)
+	return b.finish(".")
+}
+
+// directory gives a new directory its mode, if the umask took from it.
+func (b *builder) directory(path string) error {
 	if b.unmasked.Load() {
 		return nil
 	}
+	d, err := b.top.sub(path)
+	if err != nil {
+		return err
+	}
+	defer d.close()
 	fi, err := d.self()
 	if err != nil {
 		return err
 	}
-	if fi.mode.Perm() == dirMode {
+	if fi.Mode.Perm() == dirMode {
 		b.unmasked.Store(true)
 		return nil
 	}
 	return d.chmod(dirMode)
 }
 
-// leaveTo goes up until n directories are held. What is left is complete: it is synced and gets its time.
-func (b *builder) leaveTo(n int) (err error) {
-	for len(b.path) > n {
-		last := len(b.path) - 1
-		d, name := b.path[last], b.names[last]
-		b.path, b.names = b.path[:last], b.names[:last]
-		if err == nil {
-			err = b.top().setTime(name)
-		}
-		if err == nil {
-			err = b.sync(d.sync)
-		}
-		d.close()
+// finish gives a complete directory its time, and syncs it.
+func (b *builder) finish(path string) error {
+	if err := b.top.setTime(path); err != nil {
+		return err
 	}
-	return err
-}
-
-// abandon closes what is held of a stage that failed.
-func (b *builder) abandon() {
-	for _, d := range b.path[1:] {
-		d.close()
-	}
+	return b.sync(func() error {
+		d, err := b.top.sub(path)
+		if err != nil {
+			return err
+		}
+		defer d.close()
+		return d.sync()
+	})
 }
 
 // sync makes one directory or file last now, or leaves it for the end of the run.
 func (b *builder) sync(now func() error) error {
+	if b.deferred {
+		return nil
+	}
 	if b.budget.Add(-1) < 0 {
 		b.unsynced.Store(true)
 		return nil
@@ -159,57 +216,26 @@ func (b *builder) sync(now func() error) error {
 	return now()
 }
 
-// fill makes all files of a tree. Its paths are sorted, so that each directory is entered once.
-func (b *builder) fill(ctx context.Context, tree *cas.Tree) error {
-	const base = 2 // what stands around the stage, and the stage
-	last := ""
-	for i := range tree.Entries {
-		e := &tree.Entries[i]
-		slash := strings.LastIndexByte(e.Path, '/') + 1
-		if folder := e.Path[:slash]; folder != last {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			at := sharedFolders(folder, last)
-			if err := b.leaveTo(base + strings.Count(folder[:at], "/")); err != nil {
-				return err
-			}
-			for at < len(folder) {
-				end := at + strings.IndexByte(folder[at:], '/')
-				if err := b.enter(folder[at:end], true); err != nil {
-					return err
-				}
-				at = end + 1
-			}
-			last = folder
-		}
-		if err := b.file(e, e.Path[slash:]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // file makes one file: a link where that is possible and safe, otherwise a file of its own.
-func (b *builder) file(e *cas.Entry, name string) error {
+func (b *builder) file(e *cas.Entry) error {
 	if e.Exec || !b.linking.Load() {
-		return b.duplicate(e, name)
+		return b.duplicate(e)
 	}
 	for try := 1; ; try++ {
-		err := b.top().link(b.blobs, b.blobPath(e), name)
+		err := b.top.link(b.blobs, b.blobPath(e), e.Path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return b.lost(e, err)
 		}
-		if cannot, all := cannotLink(err); cannot {
+		if cannot, all := dirfd.CannotLink(err); cannot {
 			if all {
 				b.linking.Store(false)
 			}
-			return b.duplicate(e, name)
+			return b.duplicate(e)
 		}
 		if err != nil {
 			return err
 		}
-		fi, err := b.top().stat(name)
+		fi, err := b.top.stat(e.Path)
 		if err != nil {
 			return err
 		}
@@ -217,11 +243,11 @@ func (b *builder) file(e *cas.Entry, name string) error {
 			b.stage.linked++
 			return nil
 		}
-		if err := b.top().unlink(name); err != nil {
+		if err := b.top.unlink(e.Path); err != nil {
 			return err
 		}
 		if try > 1 { // its bytes are right, and the store cannot give it its mode or time back
-			return b.duplicate(e, name)
+			return b.duplicate(e)
 		}
 		if err := b.check(e); err != nil {
 			return err
@@ -231,7 +257,7 @@ func (b *builder) file(e *cas.Entry, name string) error {
 
 // isIntact reports whether a stat betrays no change of a blob.
 func isIntact(fi info, size int64) bool {
-	return fi.mode == fileMode && fi.size == size && fi.mtime == fixedTime
+	return fi.Mode == fileMode && fi.Size == size && fi.Mtime == fixedTime
 }
 
 // check has the store hash a blob that a stat betrays.
@@ -249,7 +275,7 @@ func (b *builder) lost(e *cas.Entry, err error) error {
 }
 
 // duplicate makes a file with the bytes of a blob: a clone where the file system can, else a copy.
-func (b *builder) duplicate(e *cas.Entry, name string) (err error) {
+func (b *builder) duplicate(e *cas.Entry) (err error) {
 	src, err := b.openBlob(e)
 	if err != nil {
 		return err
@@ -259,7 +285,7 @@ func (b *builder) duplicate(e *cas.Entry, name string) (err error) {
 	if e.Exec {
 		mode = execMode
 	}
-	dst, err := b.top().create(name, mode)
+	dst, err := b.top.create(e.Path, mode)
 	if err != nil {
 		return err
 	}
@@ -271,13 +297,13 @@ func (b *builder) duplicate(e *cas.Entry, name string) (err error) {
 	if err := b.pour(dst, src, e.Size); err != nil {
 		return err
 	}
-	if err := b.step.before("chmod", b.top(), name); err != nil {
+	if err := b.step.before("chmod", b.top, e.Path); err != nil {
 		return err
 	}
-	if err := dst.Chmod(mode); err != nil && keepsModes && !errors.Is(err, fs.ErrPermission) {
+	if err := dst.Chmod(mode); err != nil && dirfd.KeepsModes && !errors.Is(err, fs.ErrPermission) {
 		return err // a file system without modes may refuse
 	}
-	if err := b.top().setTime(name); err != nil {
+	if err := b.top.setTime(e.Path); err != nil {
 		return err
 	}
 	return b.sync(dst.Sync)
@@ -309,9 +335,9 @@ func (b *builder) openBlob(e *cas.Entry) (*os.File, error) {
 
 func (b *builder) pour(dst, src *os.File, size int64) error {
 	if b.cloning.Load() {
-		err := b.step.before("clone", b.top(), "")
+		err := b.step.before("clone", b.top, "")
 		if err == nil {
-			err = clone(dst, src)
+			err = dirfd.Clone(dst, src)
 		}
 		if err == nil {
 			b.stage.cloned++
@@ -319,7 +345,7 @@ func (b *builder) pour(dst, src *os.File, size int64) error {
 		}
 		b.cloning.Store(false) // whatever the reason, copying is right, and says what is wrong if it fails too
 	}
-	if err := b.step.before("write", b.top(), ""); err != nil {
+	if err := b.step.before("write", b.top, ""); err != nil {
 		return err
 	}
 	n, err := io.Copy(dst, src)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -125,15 +126,40 @@ func (d cacheDir) write(name ident.Name, e *entry) {
 	if err != nil || bytes.IndexByte(head, '\n') >= 0 {
 		return
 	}
+	text := append(append(head, '\n'), e.data...)
 	file := d.file(name)
-	if os.MkdirAll(filepath.Dir(file), 0o700) != nil {
-		return
+	err = create(file, text)
+	if errors.Is(err, fs.ErrNotExist) && os.MkdirAll(filepath.Dir(file), 0o700) == nil {
+		err = create(file, text)
 	}
+	if errors.Is(err, fs.ErrExist) {
+		replace(file, text)
+	}
+}
+
+// create writes an entry where there was none. Who reads it before it is whole sees that.
+func create(file string, text []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		os.Remove(file)
+	}
+	return nil // the cache is full or failing: without this entry, then
+}
+
+// replace puts an entry in the place of an older one, which is lost only for a whole one.
+func replace(file string, text []byte) {
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".tmp-*")
 	if err != nil {
 		return
 	}
-	_, err = tmp.Write(append(append(head, '\n'), e.data...))
+	_, err = tmp.Write(text)
 	if closeErr := tmp.Close(); err == nil {
 		err = closeErr
 	}

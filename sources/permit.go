@@ -54,7 +54,7 @@ func (r *Router) SourceFor(id ident.SourceID) (Source, error) {
 }
 
 func (r *Router) find(id ident.SourceID) (config.Registry, bool) {
-	for _, reg := range r.configured() {
+	for _, reg := range r.all {
 		if reg.Source == id {
 			return reg, true
 		}

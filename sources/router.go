@@ -22,9 +22,11 @@ import (
 //
 // It is safe for concurrent use, and asks each registry for each name at most once.
 type Router struct {
-	cfg  *config.Config
-	pins map[ident.Name]config.Registry
-	open func(config.Registry) (Source, error)
+	cfg   *config.Config
+	all   []config.Registry // all that the configuration names, those of scopes last
+	order []config.Registry // the registries that are searched, each source once
+	pins  map[ident.Name]config.Registry
+	open  func(config.Registry) (Source, error)
 
 	sources memo[ident.SourceID, *guarded]
 	answers memo[ident.Name, *Answer]
@@ -44,7 +46,17 @@ func (a *Answer) String() string { return describe(a.Registry) }
 // NewRouter makes a Router. pins gives names the alias of the registry that they must come from; a pin that contradicts a
 // scope, or names no configured registry, is a *PinError. open makes the Source of a registry, once for each.
 func NewRouter(cfg *config.Config, pins map[ident.Name]string, open func(config.Registry) (Source, error)) (*Router, error) {
-	r := &Router{cfg: cfg, pins: make(map[ident.Name]config.Registry, len(pins)), open: open}
+	r := &Router{cfg: cfg, all: slices.Clone(cfg.Registries), pins: make(map[ident.Name]config.Registry, len(pins)), open: open}
+	for _, s := range cfg.Scopes {
+		r.all = append(r.all, s.Registry)
+	}
+	seen := map[ident.SourceID]bool{}
+	for _, reg := range cfg.Registries {
+		if !seen[reg.Source] {
+			r.order = append(r.order, reg)
+		}
+		seen[reg.Source] = true
+	}
 	names := make([]ident.Name, 0, len(pins))
 	for name := range pins {
 		names = append(names, name)
@@ -102,7 +114,8 @@ func (r *Router) ask(ctx context.Context, reg config.Registry, name ident.Name) 
 	return src, ix, err
 }
 
-// candidates are the registries that may answer for name, in order, and why there are no others.
+// candidates are the registries that may answer for name, in order, and why there are no others. The caller must not change
+// them.
 func (r *Router) candidates(name ident.Name) (list []config.Registry, rule string) {
 	if owner, ok := r.scopeOwner(name); ok {
 		return []config.Registry{owner}, fmt.Sprintf("the scope %s belongs to this registry alone", name.Scope())
@@ -110,14 +123,7 @@ func (r *Router) candidates(name ident.Name) (list []config.Registry, rule strin
 	if reg, ok := r.pins[name]; ok {
 		return []config.Registry{reg}, fmt.Sprintf("%s is asked for from this registry alone", name)
 	}
-	seen := map[ident.SourceID]bool{}
-	for _, reg := range r.cfg.Registries {
-		if !seen[reg.Source] {
-			list = append(list, reg)
-		}
-		seen[reg.Source] = true
-	}
-	return list, ""
+	return r.order, ""
 }
 
 func (r *Router) scopeOwner(name ident.Name) (config.Registry, bool) {
@@ -164,7 +170,7 @@ func (r *Router) Rule(name ident.Name) string {
 // is used, since credentials stand there.
 func (r *Router) source(ctx context.Context, reg config.Registry) (*guarded, error) {
 	return r.sources.do(ctx, reg.Source, func() (*guarded, error) {
-		for _, other := range r.configured() {
+		for _, other := range r.all {
 			if other.Source == reg.Source && other.Origin == config.User {
 				reg = other
 				break
@@ -176,15 +182,6 @@ func (r *Router) source(ctx context.Context, reg config.Registry) (*guarded, err
 		}
 		return &guarded{Source: src, hosts: r.cfg.ArtifactHosts}, nil
 	})
-}
-
-// configured are all registries that the configuration names, those of scopes last.
-func (r *Router) configured() []config.Registry {
-	list := slices.Clone(r.cfg.Registries)
-	for _, s := range r.cfg.Scopes {
-		list = append(list, s.Registry)
-	}
-	return list
 }
 
 // describe names a registry in a message: "alias (source)".

@@ -222,7 +222,7 @@ func (r *Router) lookup(ctx context.Context, reg config.Registry, term string) (
 // distinct are all registries that the configuration names, each source once, in search order, those of scopes last.
 func (r *Router) distinct() []config.Registry {
 	seen := map[ident.SourceID]bool{}
-	return slices.DeleteFunc(r.configured(), func(reg config.Registry) bool {
+	return slices.DeleteFunc(slices.Clone(r.all), func(reg config.Registry) bool {
 		again := seen[reg.Source]
 		seen[reg.Source] = true
 		return again

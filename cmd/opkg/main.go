@@ -11,6 +11,7 @@ import (
 )
 
 func main() {
+	paceCollector()
 	log.SetOutput(io.Discard) // net/http writes what servers send there
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/cas"
@@ -200,6 +199,10 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 	return l, sol.Stats, nil
 }
 
+// askParallel is how many indexes are asked for at once. A registry is tens of milliseconds away, and an index is small: what bounds a lock
+// is round trips, not bytes.
+const askParallel = 64
+
 // keepable is what of the lock a solve keeps while it fits.
 func keepable(old *lock.Lock, p solver.Problem) map[ident.Name]*lock.Package {
 	out := map[ident.Name]*lock.Package{}
@@ -363,8 +366,12 @@ func (ws *Workspace) checkFresh(l *lock.Lock) error {
 		return err
 	}
 	local := requires
+	required := make(map[ident.Name]bool, len(requires))
+	for _, r := range requires {
+		required[r.Name] = true
+	}
 	for _, p := range l.Packages {
-		if slices.ContainsFunc(requires, func(r lock.Require) bool { return r.Name == p.Name }) {
+		if required[p.Name] {
 			continue
 		}
 		nested := ws.hasNested(p.Name)

@@ -110,7 +110,7 @@ func (c *catalog) openGit(r lock.Require) error {
 // is solved again with these.
 func (c *catalog) solve(ctx context.Context, p solver.Problem) (*solver.Solution, error) {
 	for {
-		sol, err := solver.Solve(ctx, p, c, solver.Options{})
+		sol, err := solver.Solve(ctx, p, c, solver.Options{Parallel: askParallel})
 		if err != nil {
 			return nil, err
 		}

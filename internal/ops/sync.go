@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -87,36 +88,64 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 		defer release()
 	}
 	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Observer: ws.world.Observer})
-	if res.Plan, err = target.Plan(ctx, wantsOf(packages)); err != nil {
-		return err
+	b := &bringing{ws: ws, opt: opt, res: res, lock: l, router: router, packages: packages, store: store, target: target}
+	store.KeepUnpacked()
+	defer store.DropUnpacked()
+	// What the store has is believed at first. If something turns out to be missing there, or damaged, all of it is looked at.
+	err = b.run(ctx, opt.DryRun)
+	if as[*materialize.LostError](err) {
+		err = b.run(ctx, true)
 	}
-	if err := ws.findMissing(store, packages, res); err != nil {
-		return err
-	}
-	if opt.DryRun {
-		return nil
-	}
-	if err := ws.protectNeighbours(store, res.Plan, opt); err != nil {
-		return err
-	}
-	if opt.thorough {
-		res.Plan.Steps = slices.DeleteFunc(res.Plan.Steps, func(s materialize.Step) bool { return s.Action == materialize.Blocked })
-	} else if err := refuseBlocked(ctx, target, res.Plan); err != nil {
-		return err
-	}
-	if err := ws.fetchAll(ctx, store, router, res.Fetch); err != nil {
-		return err
-	}
-	if len(packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is
-		root := cas.Root{Workspace: ws.Root, Lock: ws.LockPath(), Named: namedBy(l)}
-		if err := store.RegisterRoot(root, ws.world.Now()); err != nil {
-			ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
-		}
-	}
-	if res.Applied, err = target.Apply(ctx, res.Plan); err != nil {
+	if err != nil || opt.DryRun {
 		return err
 	}
 	return ws.writeIndex(packages)
+}
+
+// bringing is one run of bring.
+type bringing struct {
+	ws       *Workspace
+	opt      SyncOptions
+	res      *SyncResult
+	lock     *lock.Lock
+	router   *sources.Router
+	packages []lock.Package
+	store    *cas.Store
+	target   *materialize.Target
+}
+
+// run plans, fetches and places. look says that every blob that is needed is looked at before anything is fetched; otherwise the error may
+// be a *materialize.LostError.
+func (b *bringing) run(ctx context.Context, look bool) (err error) {
+	if b.res.Plan, err = b.target.Plan(ctx, wantsOf(b.packages)); err != nil {
+		return err
+	}
+	find := b.store.Record
+	if look {
+		find = b.store.Artifact
+	}
+	if err := b.findMissing(ctx, find); err != nil || b.opt.DryRun {
+		return err
+	}
+	if err := b.ws.protectNeighbours(b.store, b.res.Plan, b.opt); err != nil {
+		return err
+	}
+	if b.opt.thorough {
+		b.res.Plan.Steps = slices.DeleteFunc(b.res.Plan.Steps, func(s materialize.Step) bool { return s.Action == materialize.Blocked })
+	} else if err := refuseBlocked(ctx, b.target, b.res.Plan); err != nil {
+		return err
+	}
+	if err := b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch); err != nil {
+		return err
+	}
+	if len(b.packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is
+		root := cas.Root{Workspace: b.ws.Root, Lock: b.ws.LockPath(), Named: namedBy(b.lock)}
+		if err := b.store.RegisterRoot(root, b.ws.world.Now()); err != nil {
+			b.ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
+		}
+	}
+	b.res.Applied, err = b.target.Apply(ctx, b.res.Plan)
+	return err
 }
 
 // refuseBlocked fails before anything is fetched if a version directory may not be replaced.
@@ -214,29 +243,45 @@ func wantsOf(packages []lock.Package) []materialize.Want {
 	return wants
 }
 
-// findMissing lists what the plan needs and the store does not have.
-func (ws *Workspace) findMissing(store *cas.Store, packages []lock.Package, res *SyncResult) error {
-	byName := make(map[ident.Name]lock.Package, len(packages))
-	for _, p := range packages {
-		byName[p.Name] = p
+// findMissing lists what the plan needs and the store, as far as find tells, does not have.
+func (b *bringing) findMissing(ctx context.Context, find func(ident.SHA256) (*cas.Artifact, bool, error)) error {
+	byName := make(map[ident.Name]*lock.Package, len(b.packages))
+	for i := range b.packages {
+		byName[b.packages[i].Name] = &b.packages[i]
 	}
-	for _, s := range res.Plan.Steps {
-		if s.Action == materialize.Keep || s.Action == materialize.Adopt || s.Action == materialize.Blocked {
-			continue
+	var needed []*lock.Package
+	for _, s := range b.res.Plan.Steps {
+		if s.Action == materialize.Place || s.Action == materialize.Heal || s.Action == materialize.Replace {
+			needed = append(needed, byName[s.Want.Name])
 		}
-		p := byName[s.Want.Name]
-		have, ok, err := store.Artifact(p.SHA256)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if err := sameArtifact(p, have, LockName); err != nil {
-				return err
+	}
+	missing := make([]bool, len(needed))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	const atOnce = 32 // packages a goroutine
+	for from := 0; from < len(needed); from += atOnce {
+		g.Go(func() error {
+			for i := from; i < min(from+atOnce, len(needed)); i++ {
+				have, ok, err := find(needed[i].SHA256)
+				if err == nil && ok {
+					err = sameArtifact(*needed[i], have, LockName)
+				}
+				if missing[i] = !ok; err != nil {
+					return err
+				}
 			}
-			continue
+			return ctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	b.res.Fetch, b.res.Bytes = nil, 0
+	for i, p := range needed {
+		if missing[i] {
+			b.res.Fetch = append(b.res.Fetch, *p)
+			b.res.Bytes += p.Size
 		}
-		res.Fetch = append(res.Fetch, p)
-		res.Bytes += p.Size
 	}
 	return nil
 }

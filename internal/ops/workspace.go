@@ -38,6 +38,7 @@ type Workspace struct {
 	Config       *config.Config
 
 	world *World
+	bare  bool // there are no packages of the workspace's own
 	git   *git.Host
 }
 
@@ -131,6 +132,8 @@ func (w *World) open() (*Workspace, error) {
 	if ws.Config, err = w.LoadConfig(root); err != nil {
 		return nil, err
 	}
+	_, err = os.Stat(filepath.Join(root, dotDir, "packages"))
+	ws.bare = errors.Is(err, fs.ErrNotExist)
 	ws.git = w.gitHost(ws.Config)
 	return ws, nil
 }
@@ -231,6 +234,9 @@ func (ws *Workspace) Overrides() []lock.Override {
 
 // hasNested reports whether name is a package of the workspace's own, which is never asked of a registry.
 func (ws *Workspace) hasNested(name ident.Name) bool {
+	if ws.bare {
+		return false
+	}
 	fi, err := os.Stat(filepath.Join(ws.Root, filepath.FromSlash(nestedPath(name)), ManifestName))
 	return err == nil && fi.Mode().IsRegular()
 }

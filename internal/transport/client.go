@@ -166,7 +166,7 @@ func (c *Client) Site(opt SiteOptions) (*Site, error) {
 		ResponseHeaderTimeout:  lim.Header,
 		MaxResponseHeaderBytes: lim.HeaderSize,
 		IdleConnTimeout:        90 * time.Second,
-		MaxIdleConnsPerHost:    32,
+		MaxIdleConnsPerHost:    64, // as many as are asked at once
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: lim.Idle, PingTimeout: lim.Idle},
 	}

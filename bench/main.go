@@ -1,0 +1,194 @@
+// Command bench compares opkg with the package managers that are installed, over a corpus of its own and a server of its
+// own, in the same rounds:
+//
+//	go run ./bench                         500 packages, loopback, 5 rounds
+//	go run ./bench -latency 30ms           the same behind TLS and 30 ms of delay
+//	go run ./bench -packages 2000 -peers bun,pnpm -cases cold,warm
+//
+// docs/performance.md says how to read the table. Nothing is installed outside of -work, and nothing is fetched from anywhere else.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// config is what the flags say.
+type config struct {
+	packages int
+	rounds   int
+	latency  time.Duration
+	opkg     string
+	peers    []string
+	cases    []string
+	work     string
+	timeout  time.Duration
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var c config
+	var peers, cases, serve string
+	flag.IntVar(&c.packages, "packages", 500, "packages in the corpus")
+	flag.IntVar(&c.rounds, "rounds", 5, "rounds; the table shows medians")
+	flag.DurationVar(&c.latency, "latency", 0, "round-trip time of a delaying proxy with TLS in front of the server; 0: plain loopback")
+	flag.StringVar(&c.opkg, "opkg", "", "opkg to measure (default: built from this repository)")
+	flag.StringVar(&peers, "peers", "npm,pnpm,bun,go", "who to compare with; those that are not installed are left out")
+	flag.StringVar(&cases, "cases", strings.Join(allCases, ","), "what to measure")
+	flag.StringVar(&c.work, "work", "", "scratch directory (default: a temporary one)")
+	flag.DurationVar(&c.timeout, "timeout", 5*time.Minute, "for one run")
+	flag.StringVar(&serve, "serve", "", "") // how this program starts its own server
+	flag.Parse()
+	if serve != "" {
+		exitOn(serveCorpus(ctx, serve, c.latency, os.Stdout))
+		return
+	}
+	c.peers, c.cases = strings.Split(peers, ","), strings.Split(cases, ",")
+	exitOn(run(ctx, c))
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// The cases, in the order in which they are measured.
+var allCases = []string{"cold", "warm", "noop", "resolve"}
+
+func run(ctx context.Context, c config) error {
+	for _, name := range c.cases {
+		if !slices.Contains(allCases, name) {
+			return fmt.Errorf("there is no case %q", name)
+		}
+	}
+	if c.work == "" {
+		dir, err := os.MkdirTemp("", "opkg-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		c.work = dir
+	}
+	work, err := filepath.Abs(c.work)
+	if err != nil {
+		return err
+	}
+	c.work = work
+	if c.opkg == "" {
+		c.opkg = filepath.Join(work, "opkg")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.opkg, "github.com/openpackage/opkg/cmd/opkg").CombinedOutput(); err != nil {
+			return fmt.Errorf("build opkg: %w\n%s", err, out)
+		}
+	}
+	corpus := filepath.Join(work, "corpus")
+	srv, err := startServer(ctx, corpus, c.latency)
+	if err != nil {
+		return err
+	}
+	defer srv.stop()
+	files, err := writeCorpus(corpus, c.packages, srv.url)
+	if err != nil {
+		return fmt.Errorf("write the corpus: %w", err)
+	}
+	if out, err := exec.CommandContext(ctx, c.opkg, "registry", "index", corpus).CombinedOutput(); err != nil {
+		return fmt.Errorf("index the corpus: %w\n%s", err, out)
+	}
+	fmt.Printf("%d packages, %d files, %d rounds, %s\n", c.packages, files, c.rounds, srv.describe(c.latency))
+	subjects := startPeers(c, srv)
+	return measure(ctx, c, srv, subjects)
+}
+
+// sample is one run of one subject.
+type sample struct {
+	wall, cpu time.Duration
+	peak      int64 // bytes, of the largest process; 0 where the system does not say
+	traffic
+}
+
+// measure runs all cases, each subject once a round, in an order that turns from round to round, so that a drift of the machine falls
+// on all of them.
+func measure(ctx context.Context, c config, srv *server, subjects []*subject) error {
+	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "case\twho\twall ms\tcpu ms\tpeak MiB\trequests\tconnections\topkg/it\t")
+	for _, name := range c.cases {
+		samples := map[*subject][]sample{}
+		for round := range c.rounds {
+			for i := range subjects {
+				s := subjects[(i+round)%len(subjects)]
+				if s.failed || !slices.Contains(s.cases, name) {
+					continue
+				}
+				got, err := s.measure(ctx, c, srv, name)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					s.failed = true
+					fmt.Fprintf(os.Stderr, "bench: %s is left out: %v\n", s.name, err)
+					if s == subjects[0] {
+						return errors.New("opkg itself failed")
+					}
+					continue
+				}
+				samples[s] = append(samples[s], got)
+			}
+		}
+		for _, s := range subjects {
+			if len(samples[s]) < c.rounds {
+				continue
+			}
+			fmt.Fprintf(tw, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", name, s.name,
+				median(samples[s], func(x sample) float64 { return ms(x.wall) }),
+				median(samples[s], func(x sample) float64 { return ms(x.cpu) }),
+				median(samples[s], func(x sample) float64 { return float64(x.peak) / (1 << 20) }),
+				median(samples[s], func(x sample) float64 { return float64(x.Requests) }),
+				median(samples[s], func(x sample) float64 { return float64(x.Connections) }),
+				medianRatio(samples[subjects[0]], samples[s]))
+		}
+	}
+	return tw.Flush()
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func median(samples []sample, of func(sample) float64) float64 {
+	values := make([]float64, len(samples))
+	for i, s := range samples {
+		values[i] = of(s)
+	}
+	return middle(values)
+}
+
+// medianRatio is the median of the ratios of wall times, round by round.
+func medianRatio(a, b []sample) float64 {
+	var values []float64
+	for i := range min(len(a), len(b)) {
+		values = append(values, float64(a[i].wall)/float64(b[i].wall))
+	}
+	return middle(values)
+}
+
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	n := len(values)
+	switch {
+	case n == 0:
+		return 0
+	case n%2 == 1:
+		return values[n/2]
+	}
+	return (values[n/2-1] + values[n/2]) / 2
+}
