@@ -26,6 +26,7 @@ type placed struct {
 	read  bool
 	info  dirfd.Info // of the file when it was read
 	trees map[placedKey]placedTree
+	doubt bool // lines may have been lost with the power
 }
 
 type placedTree struct {
@@ -58,6 +59,15 @@ func (s *Store) PlacedSafely(name ident.Name, version ident.Version) (id ident.T
 	}
 	t, ok := p.trees[placedKey{name, version.String()}]
 	return t.id, ok, ok && !t.doubted
+}
+
+// MayForget reports whether the journal may have lost lines with the power, so that a version directory which is not known may be opkg's
+// all the same.
+func (s *Store) MayForget() bool {
+	p := &s.placed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.readPlaced(p) == nil && p.doubt
 }
 
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
@@ -127,7 +137,7 @@ func (s *Store) readPlaced(p *placed) error {
 		return err
 	}
 	fi.Size = int64(len(data))
-	p.read, p.info, p.trees = true, fi, parsePlaced(string(data))
+	p.read, p.info, p.trees, p.doubt = true, fi, parsePlaced(string(data)), strings.Contains("\n"+string(data), "\n"+doubtedLine)
 	return nil
 }
 

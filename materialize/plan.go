@@ -59,6 +59,9 @@ func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	if err != nil {
 		return err
 	}
+	if !known && seen.dated && t.store.MayForget() { // what noted it was lost with the power, and perhaps its bytes were, too
+		known = true
+	}
 	s.Action, s.Reason = t.judge(seen, s.Want.Tree, made, known), seen.reason
 	if s.Action == Keep || s.Action == Adopt {
 		s.Reason, s.doubted = "", known && !safely
