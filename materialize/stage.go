@@ -316,6 +316,12 @@ func (b *builder) openBlob(e *cas.Entry) (*os.File, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, b.lost(e, err)
 		}
+		if dirfd.IsNoDir(err) && try == 1 { // a link stands there: the store removes what is no blob
+			if err := b.check(e); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
