@@ -225,7 +225,7 @@ func (s *Store) replaceFile(name, text string) error {
 		return err
 	})
 	if err == nil && !s.isMarked() {
-		err = folder.syncAll([]string{temp})
+		err = folder.syncOneByOne([]string{temp})
 	}
 	if err == nil {
 		err = folder.replace(temp, folder.disk.at, name)

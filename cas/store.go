@@ -53,7 +53,7 @@ type Store struct {
 type Options struct {
 	Observer event.Observer
 	LockWait time.Duration // how long to wait for the store's lock; 0: DefaultLockWait
-	Boot     func() string // tells this boot of the system from all others, "" if it cannot; nil: what the system says
+	Boot     func() string // tells this boot of the system from all others, "" if it cannot: see DeferSync and SystemBoot; nil: it cannot
 }
 
 // The directories and files of the store.
@@ -77,7 +77,7 @@ func Open(dir string, opt Options) (*Store, error) {
 		opt.LockWait = DefaultLockWait
 	}
 	if opt.Boot == nil {
-		opt.Boot = bootID
+		opt.Boot = func() string { return "" }
 	}
 	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize, boot: opt.Boot, now: time.Now}, nil
 }

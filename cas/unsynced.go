@@ -32,8 +32,8 @@ const unsyncedHeader = "opkg unsynced v1"
 // clockSlack is how far, at most, a clock is thought to have been set back while opkg worked.
 const clockSlack = time.Hour
 
-// bootID tells this boot of the system from all others; "" where the system does not say.
-func bootID() string {
+// SystemBoot tells this boot of the system from all others; "" where the system does not say.
+func SystemBoot() string {
 	if runtime.GOOS != "linux" {
 		return ""
 	}
