@@ -26,6 +26,7 @@ type placed struct {
 	read  bool
 	info  dirfd.Info // of the file when it was read
 	trees map[placedKey]placedTree
+	torn  bool // a power loss may have taken lines
 }
 
 type placedTree struct {
@@ -58,6 +59,14 @@ func (s *Store) PlacedSafely(name ident.Name, version ident.Version) (id ident.T
 	}
 	t, ok := p.trees[placedKey{name, version.String()}]
 	return t.id, ok, ok && !t.doubted
+}
+
+// Forgetful reports whether a power loss may have taken what was noted of some version directories.
+func (s *Store) Forgetful() bool {
+	p := &s.placed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.readPlaced(p) == nil && p.torn
 }
 
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
@@ -113,7 +122,7 @@ func (s *Store) readPlaced(p *placed) error {
 	}
 	fi, err := d.at.Stat(placedFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.read, p.trees = false, nil
+		p.read, p.trees, p.torn = false, nil, false
 		return nil
 	}
 	if err != nil {
@@ -128,6 +137,7 @@ func (s *Store) readPlaced(p *placed) error {
 	}
 	fi.Size = int64(len(data))
 	p.read, p.info, p.trees = true, fi, parsePlaced(string(data))
+	p.torn = strings.Contains(string(data), "\n"+doubtedLine) || strings.HasPrefix(string(data), doubtedLine)
 	return nil
 }
 

@@ -224,7 +224,7 @@ func (s *Store) replaceFile(name, text string) error {
 		_, err := io.WriteString(w, text)
 		return err
 	})
-	if err == nil && !s.isMarked() {
+	if err == nil {
 		err = folder.syncOneByOne([]string{temp})
 	}
 	if err == nil {

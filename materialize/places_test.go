@@ -144,7 +144,7 @@ func TestReadOnlyTarget(t *testing.T) {
 func syncsOf(t *testing.T, boot string) map[string]int {
 	t.Helper()
 	sh := newShelf(t)
-	store, err := cas.Open(sh.store.Dir(), cas.Options{Boot: func() string { return boot }})
+	store, err := cas.Open(sh.store.Dir(), cas.Options{Boot: func(string) string { return boot }})
 	mustDo(t, err)
 	sh.store, sh.target = store, New(sh.dir, store, Options{})
 	for i := range syncEach {
@@ -177,12 +177,12 @@ func TestMarkedRunIsNotSynced(t *testing.T) {
 // TestRestart holds that after a restart content decides, whatever stats say, and that it decides once.
 func TestRestart(t *testing.T) {
 	home := t.TempDir()
-	first, err := cas.Open(filepath.Join(home, "store"), cas.Options{Boot: func() string { return "one" }})
-	mustDo(t, err)
-	_, err = first.DeferSync()
+	first, err := cas.Open(filepath.Join(home, "store"), cas.Options{Boot: func(string) string { return "one" }})
 	mustDo(t, err)
 	sh := shelfIn(t, filepath.Join(home, "store"), filepath.Join(home, "registry"))
 	sh.sync(t)
+	_, err = first.DeferSync()
+	mustDo(t, err)
 	damage := func(path string) { // what a power loss can do: right size, mode and time, other bytes
 		fi, err := os.Stat(path)
 		mustDo(t, err, os.Chmod(path, 0o644), os.WriteFile(path, bytes.Repeat([]byte{0}, int(fi.Size())), 0),
@@ -192,7 +192,7 @@ func TestRestart(t *testing.T) {
 	if got := actions(sh.plan(t)); !slices.Equal(got, []Action{Keep, Keep, Keep}) {
 		t.Fatalf("before the restart: %v", got)
 	}
-	boot := func() string { return "another" }
+	boot := func(string) string { return "another" }
 	store, err := cas.Open(sh.store.Dir(), cas.Options{Boot: boot})
 	mustDo(t, err)
 	release, err := store.Shared(t.Context())

@@ -51,6 +51,9 @@ const looks = 3
 // decide sets the action of one step.
 func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	made, known, safely := t.store.PlacedSafely(s.Want.Name, s.Want.Version)
+	if !known && t.store.Forgetful() && t.bearsOurTime(root, s.Want) {
+		made, known = s.Want.Tree, true
+	}
 	trusted := safely && made == s.Want.Tree && !t.opt.Thorough
 	seen, err := t.look(ctx, root, s.Want, trusted)
 	for n := 1; n < looks && errors.Is(err, fs.ErrNotExist); n++ {
@@ -64,6 +67,18 @@ func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 		s.Reason, s.doubted = "", known && !safely
 	}
 	return nil
+}
+
+// bearsOurTime reports whether a version directory has the time that opkg gives to those it makes. It got it before its name, so that no
+// power loss parts the two.
+func (t *Target) bearsOurTime(root *dir, w Want) bool {
+	d, _, err := t.versionAt(root, w)
+	if d == nil || err != nil {
+		return false
+	}
+	defer d.close()
+	fi, err := d.self()
+	return err == nil && fi.Mtime == fixedTime
 }
 
 // judge says what to do about what was seen.

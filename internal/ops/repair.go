@@ -15,7 +15,7 @@ import (
 // anew from what is good. It is a sync that trusts no stat: those that opkg did not make stay as they are, and nothing is replaced
 // before all that is needed was fetched and verified.
 func (ws *Workspace) repair(ctx context.Context, l *lock.Lock, found *VerifyResult, opt VerifyOptions) error {
-	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	store, err := ws.world.openStore()
 	if err != nil {
 		return err
 	}
