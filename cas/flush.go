@@ -59,8 +59,10 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	wholly := false
 	if !a.deferred { // step 7
-		if err := a.folder.syncAll(b.names()); err != nil {
+		var err error
+		if wholly, err = a.folder.syncAll(b.names()); err != nil {
 			return err
 		}
 	}
@@ -78,7 +80,7 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 		return err
 	}
 	if !s.crowded.Swap(false) {
-		s.handOut(b.unpacked)
+		s.handOut(b.unpacked, wholly)
 	}
 	return nil
 }

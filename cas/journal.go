@@ -90,7 +90,7 @@ func (s *Store) CompactPlaced() error {
 		}
 	}
 	b := &safe
-	if doubted.Len() > 0 || s.MayForget() {
+	if doubted.Len() > 0 || s.Forgetful() {
 		b = &doubted
 		b.WriteString(doubtedLine + safe.String())
 	}

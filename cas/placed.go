@@ -26,7 +26,7 @@ type placed struct {
 	read  bool
 	info  dirfd.Info // of the file when it was read
 	trees map[placedKey]placedTree
-	doubt bool // lines may have been lost with the power
+	torn  bool // a power loss may have taken lines
 }
 
 type placedTree struct {
@@ -61,13 +61,12 @@ func (s *Store) PlacedSafely(name ident.Name, version ident.Version) (id ident.T
 	return t.id, ok, ok && !t.doubted
 }
 
-// MayForget reports whether the journal may have lost lines with the power, so that a version directory which is not known may be opkg's
-// all the same.
-func (s *Store) MayForget() bool {
+// Forgetful reports whether a power loss may have taken what was noted of some version directories.
+func (s *Store) Forgetful() bool {
 	p := &s.placed
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return s.readPlaced(p) == nil && p.doubt
+	return s.readPlaced(p) == nil && p.torn
 }
 
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
@@ -123,7 +122,7 @@ func (s *Store) readPlaced(p *placed) error {
 	}
 	fi, err := d.at.Stat(placedFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.read, p.trees = false, nil
+		p.read, p.trees, p.torn = false, nil, false
 		return nil
 	}
 	if err != nil {
@@ -137,7 +136,8 @@ func (s *Store) readPlaced(p *placed) error {
 		return err
 	}
 	fi.Size = int64(len(data))
-	p.read, p.info, p.trees, p.doubt = true, fi, parsePlaced(string(data)), strings.Contains("\n"+string(data), "\n"+doubtedLine)
+	p.read, p.info, p.trees = true, fi, parsePlaced(string(data))
+	p.torn = strings.Contains(string(data), "\n"+doubtedLine) || strings.HasPrefix(string(data), doubtedLine)
 	return nil
 }
 

@@ -17,15 +17,15 @@ const syncEach = 32
 const syncsAsWritten = runtime.GOOS == "windows"
 
 // syncAll makes the named files of f last. Few of them are synced one by one; for many one sync of
-// the file system is cheaper, although it waits for what others wrote too.
-func (f *folder) syncAll(names []string) error {
+// the file system is cheaper, although it waits for what others wrote too; wholly says that it was done.
+func (f *folder) syncAll(names []string) (wholly bool, err error) {
 	if len(names) <= syncEach || !dirfd.SyncsAll {
-		return f.syncOneByOne(names)
+		return false, f.syncOneByOne(names)
 	}
 	if err := f.disk.do("sync", f.name); err != nil {
-		return err
+		return false, err
 	}
-	return f.at.SyncAll()
+	return true, f.at.SyncAll()
 }
 
 func (f *folder) syncOneByOne(names []string) error {

@@ -224,8 +224,8 @@ func (s *Store) replaceFile(name, text string) error {
 		_, err := io.WriteString(w, text)
 		return err
 	})
-	if err == nil && !s.isMarked() {
-		err = folder.syncAll([]string{temp})
+	if err == nil {
+		err = folder.syncOneByOne([]string{temp})
 	}
 	if err == nil {
 		err = folder.replace(temp, folder.disk.at, name)

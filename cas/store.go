@@ -52,8 +52,8 @@ type Store struct {
 // Options of Open.
 type Options struct {
 	Observer event.Observer
-	LockWait time.Duration // how long to wait for the store's lock; 0: DefaultLockWait
-	Boot     func() string // tells this boot of the system from all others, "" if it cannot; nil: what the system says
+	LockWait time.Duration           // how long to wait for the store's lock; 0: DefaultLockWait
+	Boot     func(dir string) string // tells one boot from all others, "" if it cannot: SystemBoot, see DeferSync; nil: it cannot
 }
 
 // The directories and files of the store.
@@ -77,9 +77,9 @@ func Open(dir string, opt Options) (*Store, error) {
 		opt.LockWait = DefaultLockWait
 	}
 	if opt.Boot == nil {
-		opt.Boot = bootID
+		opt.Boot = func(string) string { return "" }
 	}
-	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize, boot: opt.Boot, now: time.Now}, nil
+	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize, boot: func() string { return opt.Boot(dir) }, now: time.Now}, nil
 }
 
 // Dir is the directory that was given to Open.

@@ -16,6 +16,7 @@ import (
 type Unpacked struct {
 	Path           string // below the store's directory, slash-separated
 	Linked, Copied int    // its files
+	Synced         bool   // all of it is on the disk
 }
 
 // The modes of directories and executables of a payload.
@@ -59,7 +60,7 @@ func (s *Store) DropUnpacked() {
 }
 
 // handOut makes unpacked payloads ready to be taken.
-func (s *Store) handOut(unpacked map[ident.TreeID]Unpacked) {
+func (s *Store) handOut(unpacked map[ident.TreeID]Unpacked, synced bool) {
 	s.staging.Lock()
 	defer s.staging.Unlock()
 	if !s.keeping {
@@ -69,6 +70,7 @@ func (s *Store) handOut(unpacked map[ident.TreeID]Unpacked) {
 		s.ready = make(map[ident.TreeID]Unpacked)
 	}
 	for id, u := range unpacked {
+		u.Synced = synced
 		s.ready[id] = u
 	}
 }

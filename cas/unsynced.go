@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +21,7 @@ import (
 //	boot <what tells this boot of the system from all others>
 //	since <seconds since 1970>
 //
+// A boot is one start of the system and one mount of the file system: a disk that is pulled out loses what was not synced as well.
 // While that boot lasts, what programs see does not depend on the disk, and a sync would only cost time. In any other boot the
 // power may have been lost, and stats prove nothing: what is younger than the mark is hashed before anybody uses the store.
 const unsyncedFile = "unsynced"
@@ -31,18 +30,6 @@ const unsyncedHeader = "opkg unsynced v1"
 
 // clockSlack is how far, at most, a clock is thought to have been set back while opkg worked.
 const clockSlack = time.Hour
-
-// bootID tells this boot of the system from all others; "" where the system does not say.
-func bootID() string {
-	if runtime.GOOS != "linux" {
-		return ""
-	}
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil || len(id) > 64 {
-		return ""
-	}
-	return strings.TrimSpace(string(id))
-}
 
 // DeferSync reports whether nothing need be synced in this run: it leaves a mark on the disk, itself synced, by which the first opkg
 // after a restart knows what to hash. False where the system does not tell its boots apart. Call it, holding the lock of Shared,
@@ -67,13 +54,6 @@ func (s *Store) DeferSync() (bool, error) {
 	}
 	s.marked = true
 	return true, nil
-}
-
-// isMarked reports whether this Store has left the mark, or found it.
-func (s *Store) isMarked() bool {
-	s.mark.Lock()
-	defer s.mark.Unlock()
-	return s.marked
 }
 
 // readMark returns the boot that the mark names, and its time; "" where there is no mark. A mark that cannot be read
@@ -148,7 +128,11 @@ func (s *Store) recover(ctx context.Context) error {
 		return err
 	}
 	s.observer.Emit(event.Event{Kind: event.Waiting, Text: "the system was restarted: what was stored before is checked"})
-	if err := d.hashSince(ctx, since.Add(-clockSlack)); err != nil {
+	since = since.Add(-clockSlack)
+	if err := d.hashSince(ctx, since); err != nil {
+		return s.within(err)
+	}
+	if err := s.dropTorn(d, since); err != nil {
 		return s.within(err)
 	}
 	if err := s.appendPlaced(doubtedLine); err != nil {
@@ -164,6 +148,45 @@ func (s *Store) recover(ctx context.Context) error {
 		return s.within(err)
 	}
 	return s.within(d.root.Remove(unsyncedFile))
+}
+
+// dropTorn removes listings and records that changed at a time or later and are not whole, or name what is not there.
+func (s *Store) dropTorn(d *disk, since time.Time) error {
+	for _, dir := range []string{treesDir, artifactsDir} { // in this order: a record needs its listing
+		names, err := d.digests(dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			fi, err := d.at.Stat(dir + "/" + name)
+			if err != nil || !young(fi, since) {
+				continue
+			}
+			id, err := ident.ParseSHA256(name)
+			whole := err == nil
+			if dir == treesDir {
+				_, err = s.Tree(ident.TreeID(id))
+				whole = err == nil
+			} else if whole {
+				_, whole, err = s.Artifact(id)
+			}
+			if whole || err != nil && !errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err := d.do("remove", dir+"/"+name); err != nil {
+				return err
+			}
+			if err := d.root.Remove(dir + "/" + name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// young reports whether a file changed at a time or later, or may have.
+func young(fi dirfd.Info, since time.Time) bool {
+	return fi.Change == 0 || !time.Unix(0, fi.Change).Before(since)
 }
 
 // hashSince hashes the blobs that changed at a time or later, and removes the damaged.
@@ -199,7 +222,7 @@ func (d *disk) hashShard(ctx context.Context, shard string, since time.Time, buf
 			continue // not a blob, and nobody takes it for one
 		}
 		fi, err := dir.Stat(name)
-		if err != nil || fi.Change != 0 && time.Unix(0, fi.Change).Before(since) {
+		if err != nil || !young(fi, since) {
 			continue
 		}
 		good := false

@@ -14,7 +14,7 @@ import (
 // booted opens a store in a boot of its own.
 func booted(t *testing.T, dir, boot string) *Store {
 	t.Helper()
-	s, err := Open(dir, Options{Boot: func() string { return boot }})
+	s, err := Open(dir, Options{Boot: func(string) string { return boot }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,6 @@ type sight struct {
 	replaceable bool   // it stands where the version should: no directory above is in the way
 	equal       bool   // its content is the tree that is wanted
 	worn        bool   // equal, but no longer as opkg left it: it, or what others share with it, may be written now
-	dated       bool   // it has the time that opkg gives to directories, and nobody else
 	reason      string // the first difference
 }
 
@@ -30,9 +29,6 @@ func (t *Target) look(ctx context.Context, root *dir, w Want, trusted bool) (sig
 		return s, err
 	}
 	defer d.close()
-	if fi, err := d.self(); err == nil {
-		s.dated = fi.Mtime == fixedTime
-	}
 	tree, err := t.store.Tree(w.Tree)
 	if err != nil {
 		tree = nil // not in the store, or damaged there: hashing decides

@@ -51,6 +51,9 @@ const looks = 3
 // decide sets the action of one step.
 func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	made, known, safely := t.store.PlacedSafely(s.Want.Name, s.Want.Version)
+	if !known && t.store.Forgetful() && t.bearsOurTime(root, s.Want) {
+		made, known = s.Want.Tree, true
+	}
 	trusted := safely && made == s.Want.Tree && !t.opt.Thorough
 	seen, err := t.look(ctx, root, s.Want, trusted)
 	for n := 1; n < looks && errors.Is(err, fs.ErrNotExist); n++ {
@@ -59,14 +62,23 @@ func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	if err != nil {
 		return err
 	}
-	if !known && seen.dated && t.store.MayForget() { // what noted it was lost with the power, and perhaps its bytes were, too
-		known = true
-	}
 	s.Action, s.Reason = t.judge(seen, s.Want.Tree, made, known), seen.reason
 	if s.Action == Keep || s.Action == Adopt {
 		s.Reason, s.doubted = "", known && !safely
 	}
 	return nil
+}
+
+// bearsOurTime reports whether a version directory has the time that opkg gives to those it makes. It got it before its name, so that no
+// power loss parts the two.
+func (t *Target) bearsOurTime(root *dir, w Want) bool {
+	d, _, err := t.versionAt(root, w)
+	if d == nil || err != nil {
+		return false
+	}
+	defer d.close()
+	fi, err := d.self()
+	return err == nil && fi.Mtime == fixedTime
 }
 
 // judge says what to do about what was seen.

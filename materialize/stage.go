@@ -71,7 +71,9 @@ func (r *run) takeUnpacked(step *Step) (*stage, error) {
 		s, err := r.moveIn(step, u)
 		switch {
 		case err == nil:
-			r.unsynced.Store(true)
+			if !u.Synced {
+				r.unsynced.Store(true)
+			}
 			return s, nil
 		case dirfd.IsCrossDevice(err):
 			return nil, nil

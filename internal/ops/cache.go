@@ -191,7 +191,7 @@ func (w *World) AddRoot(dir string) (workspace string, err error) {
 	if err := l.CheckClosed(w.show(ws.LockPath())); err != nil {
 		return "", err
 	}
-	store, err := cas.Open(w.StoreDir(), cas.Options{Observer: w.Observer})
+	store, err := w.openStore()
 	if err != nil {
 		return "", err
 	}

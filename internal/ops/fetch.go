@@ -33,7 +33,7 @@ func (ws *Workspace) learn(ctx context.Context, router *sources.Router, packages
 	if len(short) == 0 {
 		return nil
 	}
-	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	store, err := ws.world.openStore()
 	if err != nil {
 		return err
 	}

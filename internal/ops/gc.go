@@ -113,7 +113,7 @@ func (w *World) existingStore() (*cas.Store, error) {
 	case err != nil:
 		return nil, err
 	}
-	return cas.Open(w.StoreDir(), cas.Options{Observer: w.Observer})
+	return w.openStore()
 }
 
 // holdForGC takes the store for this run alone. Who only looks does not wait for those who use it.

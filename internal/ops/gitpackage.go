@@ -359,7 +359,7 @@ func (ws *Workspace) compareMoved(ctx context.Context, router *sources.Router, p
 	if err := ws.gather(ctx, router, moved); err != nil {
 		return err
 	}
-	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	store, err := ws.world.openStore()
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // anew, first those that the store still has whole, then, by a sync that trusts no stat, the others. What opkg did not make stays as it is, and
 // nothing is replaced before all that is needed for it was fetched and verified.
 func (ws *Workspace) repair(ctx context.Context, l *lock.Lock, found *VerifyResult, opt VerifyOptions) error {
-	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	store, err := ws.world.openStore()
 	if err != nil {
 		return err
 	}

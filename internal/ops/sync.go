@@ -76,7 +76,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err != nil {
 		return err
 	}
-	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	store, err := ws.world.openStore()
 	if err != nil {
 		return err
 	}
@@ -135,14 +135,14 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 	} else if err := refuseBlocked(ctx, b.target, b.res.Plan); err != nil {
 		return err
 	}
-	if err := b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch); err != nil {
-		return err
-	}
-	if len(b.packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is
+	if len(b.packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is; and what is synced now waits for little
 		root := cas.Root{Workspace: b.ws.Root, Lock: b.ws.LockPath(), Named: namedBy(b.lock)}
 		if err := b.store.RegisterRoot(root, b.ws.world.Now()); err != nil {
 			b.ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
 		}
+	}
+	if err := b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch); err != nil {
+		return err
 	}
 	b.res.Applied, err = b.target.Apply(ctx, b.res.Plan)
 	return err

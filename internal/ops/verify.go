@@ -165,7 +165,7 @@ func (ws *Workspace) verify(ctx context.Context, l *lock.Lock, opt VerifyOptions
 			packages = append(packages, p)
 		}
 	}
-	store, err := cas.Open(ws.world.StoreDir(), cas.Options{Observer: ws.world.Observer})
+	store, err := ws.world.openStore()
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +289,7 @@ func (r *VerifyResult) sort() {
 
 // verifyAll audits the whole store and all version directories that opkg made.
 func (w *World) verifyAll(ctx context.Context, opt VerifyOptions) (*VerifyResult, error) {
-	store, err := cas.Open(w.StoreDir(), cas.Options{Observer: w.Observer})
+	store, err := w.openStore()
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/internal/event"
 )
 
@@ -42,4 +43,9 @@ func (w *World) CredentialsFile() string { return filepath.Join(w.OPKGHome, "cre
 // warn tells the observer of something the user ought to know.
 func (w *World) warn(text, hint string) {
 	w.Observer.Emit(event.Event{Kind: event.Warning, Text: text, Hint: hint})
+}
+
+// openStore opens the store, which need not exist yet.
+func (w *World) openStore() (*cas.Store, error) {
+	return cas.Open(w.StoreDir(), cas.Options{Observer: w.Observer, Boot: cas.SystemBoot})
 }
