@@ -46,11 +46,12 @@ number of publishers may be at work at once.`,
 				return nil
 			}
 			verb := "published"
-			switch {
-			case res.Already:
-				verb = "nothing to do: already there, with the same content:"
-			case opt.DryRun:
+			if opt.DryRun {
 				verb = "would publish"
+			}
+			if res.Already {
+				a.note("nothing to do: %s %s is in %s already, with the same content", res.Name, res.Version, registryName(a, res.Registry))
+				return nil
 			}
 			a.note("%s %s %s (%s, %s) to %s%s", verb, res.Name, res.Version, count(len(res.Files), "file"), size(res.Size), registryName(a, res.Registry), inCommit(res.Commit))
 			a.noteSite(res.Site)

@@ -20,11 +20,10 @@ import (
 
 // sshServer is an sshd of this user's own.
 type sshServer struct {
-	addr   string // host:port
-	user   string
-	known  string // its line in known_hosts
-	key    string // the file of a key that it takes
-	client string // the ssh program, with settings of the test's own
+	addr  string // host:port
+	user  string
+	known string // its line in known_hosts
+	key   string // the file of a key that it takes
 }
 
 // program finds a program, or skips; where everything is required that is a failure.
