@@ -16,6 +16,7 @@ import (
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/registry"
+	"github.com/openpackage/opkg/sources"
 )
 
 // Publisher adds to one channel of a git registry. What it does is one commit on the head of the branch, made of objects alone, without
@@ -231,15 +232,15 @@ func (p *Publisher) attempt(ctx context.Context, git *system, change func(*snaps
 			}
 			return &Pushed{Commit: ident.Commit(head), Already: true}, err
 		}
-		if err != nil {
-			return nil, err
+		var ix *registry.GitIndex
+		if err == nil {
+			ix, err = p.r.readIndexAlone(ctx, at)
 		}
-		ix, err := p.r.readIndexAlone(ctx, at)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			e, err = change(at, ix)
 		}
-		if e, err = change(at, ix); err != nil {
-			return nil, err
+		if err != nil {
+			return nil, p.unlessMoved(ctx, err, ref, head)
 		}
 		prefix = strings.TrimSuffix(at.file, indexFile)
 	}
@@ -269,6 +270,20 @@ func (p *Publisher) attempt(ctx context.Context, git *system, change func(*snaps
 	}
 	m.forget()
 	return &Pushed{Commit: ident.Commit(commit)}, nil
+}
+
+// unlessMoved is err, or a *lateError where a head could not be fetched since the branch moved on: not every server gives what was
+// its head a moment ago.
+func (p *Publisher) unlessMoved(ctx context.Context, err error, ref, head string) error {
+	var unavailable *sources.UnavailableError
+	if !errors.As(err, &unavailable) {
+		return err
+	}
+	p.r.mirror.forget()
+	if list, again := p.r.mirror.refs(ctx); again == nil && list.Commit[ref] != head {
+		return &lateError{}
+	}
+	return err
 }
 
 // forget has the remote asked for its refs again.
