@@ -257,3 +257,54 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestMirrors(t *testing.T) {
+	c, err := load("registries:\n  a: https://a.test/\n", `mirrors:
+  https://A.test: https://mirror.test/a
+  https://b.test/x/: {url: "file:/srv/b"}
+  git:https://git.test/r.git#beta: git:https://mirror.test/r.git#beta
+  https://c.test/: {url: https://mirror.test/c, token-env: MIRROR}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for of, want := range map[ident.SourceID]string{
+		"https://a.test/":                 "https://mirror.test/a/  ",
+		"https://b.test/x/":               "file:/srv/b /srv/b ",
+		"git:https://git.test/r.git#beta": "git:https://mirror.test/r.git#beta  ",
+		"https://c.test/":                 "https://mirror.test/c/  MIRROR",
+	} {
+		m, ok := c.MirrorOf(of)
+		if got := fmt.Sprintf("%s %s %s", m.Source, m.Dir, m.TokenEnv); !ok || got != want {
+			t.Errorf("%s: %q, want %q", of, got, want)
+		}
+	}
+	if _, ok := c.MirrorOf("https://mirror.test/a/"); ok {
+		t.Error("a mirror has a mirror")
+	}
+	if r, _ := c.ByAlias("a"); r.Source != "https://a.test/" {
+		t.Errorf("the registry became %s", r.Source)
+	}
+	for user, want := range map[string]string{
+		"mirrors: [x]\n":                                                                                                            "mirrors",
+		"mirrors: {nothing: https://a.test/}\n":                                                                                     "nothing",
+		"mirrors: {https://a.test/: \"\"}\n":                                                                                        "empty",
+		"mirrors: {https://a.test/: {token-env: X}}\n":                                                                              "has no url",
+		"mirrors: {https://a.test/: http://mirror.test/}\n":                                                                         "reached by http",
+		"mirrors: {https://a.test/: https://u:s3cret@mirror.test/}\n":                                                               "mirror of https://a.test/",
+		"mirrors: {https://a.test/: git:https://mirror.test/r.git}\n":                                                               "cannot be",
+		"mirrors: {\"git:https://a.test/r.git\": https://mirror.test/}\n":                                                           "cannot be",
+		"mirrors: {\"git:https://a.test/r.git#x\": \"git:https://mirror.test/r.git#y\"}\n":                                          "another branch",
+		"mirrors: {\"file:/a\": https://mirror.test/}\n":                                                                            "is a directory",
+		"mirrors: {https://a.test/: https://m.test/, https://A.test: https://n.test/}\n":                                            "stands twice",
+		"mirrors: {https://a.test/: {url: https://m.test/, tokn: X}}\n":                                                             "unknown key",
+		"registries: {m: {url: https://m.test/, token-env: A}}\nmirrors: {https://a.test/: {url: https://m.test/, token-env: B}}\n": "other settings",
+	} {
+		if _, err := load("", user); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v, want %s", user, err, want)
+		}
+	}
+	if _, err := load("mirrors: {https://a.test/: https://m.test/}\n", ""); err == nil || !strings.Contains(err.Error(), "not allowed in a workspace") {
+		t.Errorf("a workspace's mirrors: %v", err)
+	}
+}
