@@ -102,9 +102,13 @@ func sourceOf(p *lock.Package) ident.SourceID {
 	return p.Source
 }
 
-// askRepository completes p by the tags of its repository, and by where its ref leads today.
+// askRepository completes p by the tags of its repository, and by where its ref leads today. A repository that the lock alone names
+// is not asked: an edited lock cannot point a machine elsewhere.
 func (p *OutdatedPackage) askRepository(ctx context.Context, ws *Workspace, k *lock.Package) error {
 	p.Owner = p.Locked
+	if err := ws.permitGit(k); err != nil {
+		return err
+	}
 	src, err := ws.gitSource(k.Name, k.Git, k.Base)
 	if err != nil {
 		return err
