@@ -198,10 +198,14 @@ func (r *Router) searchOne(ctx context.Context, reg config.Registry) (*registry.
 	return nil, &NoSearchError{Source: reg.Source}
 }
 
-// lookup asks a registry that cannot be searched for the package whose whole name term is; nil where there is none.
+// lookup asks a registry that cannot be searched for the package whose whole name term is; nil where there is none. A name that belongs to
+// one registry alone is asked of no other: see Others.
 func (r *Router) lookup(ctx context.Context, reg config.Registry, term string) (*registry.Search, error) {
 	name, err := ident.ParseName(strings.TrimSpace(term))
 	if err != nil {
+		return nil, nil
+	}
+	if owners, rule := r.candidates(name); rule != "" && owners[0].Source != reg.Source {
 		return nil, nil
 	}
 	_, ix, err := r.ask(ctx, reg, name)
