@@ -129,6 +129,7 @@ type SiteOptions struct {
 	CAFile    string              // certificates to trust beside the system's; "": none
 	Insecure  bool                // plain http to Base's origin is allowed
 	Hosts     []string            // may serve artifacts, whatever their addresses: see origin.HostIn
+	NamedBy   *Site               // whose answer named Base, which then may not lie further inside than that site; nil: the user named it
 }
 
 // Site is one registry as the client talks to it, with connections of its own. It is safe for concurrent use.

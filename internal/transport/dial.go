@@ -32,11 +32,14 @@ func (s *Site) proxyFor(req *http.Request) (*url.URL, error) {
 }
 
 // dial connects to addr. Where addr is neither the registry, nor a proxy or host of the user's, the address that the name
-// resolves to must not lie further inside than the registry's own.
+// resolves to must not lie further inside than the registry's own; and a site that another one named, not further than that one.
 func (s *Site) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	own := addr == s.origin.HostPort()
+	own, judge := addr == s.origin.HostPort(), s
+	if own && s.opt.NamedBy != nil {
+		judge = s.opt.NamedBy
+	}
 	s.mu.Lock()
-	trusted := own || s.proxies[addr]
+	trusted := addr == judge.origin.HostPort() || s.proxies[addr]
 	s.mu.Unlock()
 	d := net.Dialer{Timeout: s.c.opt.Limits.Connect}
 	if !trusted && !origin.HostIn(addr, s.opt.Hosts) {
@@ -45,7 +48,7 @@ func (s *Site) dial(ctx context.Context, network, addr string) (net.Conn, error)
 			if err != nil {
 				return err
 			}
-			return s.checkReach(ctx, addr, origin.ReachOf(ap.Addr()))
+			return judge.checkReach(ctx, addr, origin.ReachOf(ap.Addr()))
 		}
 	}
 	conn, err := d.DialContext(ctx, network, addr)

@@ -412,6 +412,28 @@ func TestReachOfResolvedNames(t *testing.T) {
 	}
 }
 
+// Nor does it say anything that another site gave the name: what that site may reach counts.
+func TestReachOfNamedSites(t *testing.T) {
+	hits := 0
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { hits++ })
+	inside := parse(t, strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)+"/")
+	public := origin.Public
+	namer := site(t, New(Options{}), SiteOptions{Base: parse(t, "https://registry.test/")})
+	namer.reached = &public
+	var refused *RefusedError
+	if _, err := get(site(t, New(Options{}), SiteOptions{Base: inside, NamedBy: namer}), inside); !errors.As(err, &refused) || hits != 0 {
+		t.Errorf("%v after %d requests", err, hits)
+	}
+	loopback := origin.Loopback
+	namer.reached = &loopback
+	if _, err := get(site(t, New(Options{}), SiteOptions{Base: inside, NamedBy: namer}), inside); err != nil || hits != 1 {
+		t.Errorf("%v after %d requests", err, hits)
+	}
+	if _, err := get(site(t, New(Options{}), SiteOptions{Base: inside, NamedBy: site(t, New(Options{}), SiteOptions{Base: inside})}), inside); err != nil {
+		t.Errorf("the same host: %v", err)
+	}
+}
+
 func TestProxy(t *testing.T) {
 	var seen []string
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -337,7 +337,7 @@ func (l *lfsClient) download(ctx context.Context, p pointer, href string, header
 	if err != nil {
 		return err
 	}
-	opt := transport.SiteOptions{Base: u, Authorize: func(r *http.Request) {
+	opt := transport.SiteOptions{Base: u, NamedBy: l.site, Authorize: func(r *http.Request) {
 		for name, value := range header {
 			r.Header.Set(name, value)
 		}
