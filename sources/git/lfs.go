@@ -366,12 +366,15 @@ func (m *mirror) keepLarge(p pointer, body io.Reader) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "tmp_")
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*") // opkg gc knows the name, should a kill leave the file
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name())
 	n, err := io.Copy(f, &largeReader{p, body, sha256.New()})
+	if err == nil {
+		err = f.Sync() // a size is all that a later run looks at before it reads
+	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
