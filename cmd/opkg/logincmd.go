@@ -54,7 +54,7 @@ REGISTRY is an alias of config.yml, or a URL.`,
 			} else {
 				e.Password = auth.NewSecret(secret)
 			}
-			if err := w.Login(o, e); err != nil {
+			if err := w.Login(cmd.Context(), o, e); err != nil {
 				return err
 			}
 			return a.done(map[string]string{"origin": string(o)}, "saved the %s for %s in %s", what, o, a.home(w.CredentialsFile()))
@@ -125,7 +125,7 @@ func logoutCmd(a *app) *cobra.Command {
 		Use:   "logout REGISTRY",
 		Short: "forget saved credentials",
 		Args:  args(1, 1, "one registry"),
-		RunE: func(_ *cobra.Command, given []string) error {
+		RunE: func(cmd *cobra.Command, given []string) error {
 			w, err := a.world()
 			if err != nil {
 				return err
@@ -134,7 +134,7 @@ func logoutCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			had, err := w.Logout(o)
+			had, err := w.Logout(cmd.Context(), o)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,9 +26,7 @@ func (w *World) LoginTarget(registry string) (origin.Origin, error) {
 		if !ok {
 			return "", unknownAlias(cfg, registry)
 		}
-		if text = ""; reg.Source.Kind() == ident.StaticHTTP {
-			text = reg.Source.URL()
-		}
+		text = reg.Source.URL() // of a git registry too, where it is reached by http
 	}
 	o, err := origin.Parse(text)
 	if err != nil {
@@ -36,13 +35,23 @@ func (w *World) LoginTarget(registry string) (origin.Origin, error) {
 	return o, nil
 }
 
-// Login saves credentials for an origin in credentials.yml.
-func (w *World) Login(o origin.Origin, e auth.Entry) error {
+// Login saves credentials for an origin in credentials.yml. Of two logins at once, neither is lost. The error may be a *cas.BusyError.
+func (w *World) Login(ctx context.Context, o origin.Origin, e auth.Entry) error {
+	release, err := w.guard(ctx, w.OPKGHome)
+	if err != nil {
+		return err
+	}
+	defer release()
 	return auth.Login(w.CredentialsFile(), o, e)
 }
 
-// Logout forgets the saved credentials for an origin, and reports whether there were any.
-func (w *World) Logout(o origin.Origin) (bool, error) {
+// Logout forgets the saved credentials for an origin, and reports whether there were any. Errors as of Login.
+func (w *World) Logout(ctx context.Context, o origin.Origin) (bool, error) {
+	release, err := w.guard(ctx, w.OPKGHome)
+	if err != nil {
+		return false, err
+	}
+	defer release()
 	return auth.Logout(w.CredentialsFile(), o)
 }
 
