@@ -170,6 +170,9 @@ func artifactFault(s string) string {
 		if strings.ContainsAny(s, `:?#\`) || strings.ContainsFunc(s, unicode.IsSpace) {
 			return "is neither a path below its source nor a URL without user, query and fragment"
 		}
+		if strings.HasPrefix(s, "-") {
+			return "begins with a dash"
+		}
 		return segmentsFault(s)
 	}
 	u, err := origin.ParseURL(s)
@@ -188,12 +191,8 @@ func isWebURL(s string) bool {
 	return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")
 }
 
-// segmentsFault judges a relative path, its percent escapes decoded: no empty, dot or dash-first segment, and nothing decoded
-// that would be another path.
+// segmentsFault judges a path, its percent escapes decoded: no empty or dot segment, and nothing decoded that would be another path.
 func segmentsFault(s string) string {
-	if strings.HasPrefix(s, "-") {
-		return "begins with a dash"
-	}
 	for segment := range strings.SplitSeq(s, "/") {
 		plain, err := url.PathUnescape(segment)
 		switch {

@@ -261,7 +261,7 @@ func localPath(n *strictyaml.Node, what string) (string, error) {
 		return "", n.Errorf("", "%s %q is no directory", what, s)
 	case strings.Contains(s, `\`):
 		return "", n.Errorf("write it with slashes", "%s %q holds a backslash", what, s)
-	case s[0] == '/' || s[0] == '~' || len(s) > 1 && s[1] == ':':
+	case s[0] == '/' || s[0] == '~' || strings.HasPrefix(path.Clean(s)[1:], ":"):
 		return "", n.Errorf("write it relative to the workspace, such as ./tools/agent", "%s %q is a place on this machine only", what, s)
 	}
 	return s, nil

@@ -119,6 +119,7 @@ func TestParseRefuses(t *testing.T) {
 		{"absolute directory", "dependencies:\n- name: a\n  base: /etc\n", "m.yml:3:9: base", "./tools/agent"},
 		{"directory of the home", "dependencies:\n- name: a\n  base: ~/x\n", "m.yml:3:9: base", ""},
 		{"drive", "dependencies:\n- name: a\n  base: \"C:/x\"\n", "m.yml:3:9: base", ""},
+		{"drive in disguise", "dependencies:\n- name: a\n  base: \"./C:/x\"\n", "m.yml:3:9: base", "relative"},
 		{"backslash", "dependencies:\n- name: a\n  base: .\\x\n", "m.yml:3:9: base", "slashes"},
 		{"registry that is a URL", "dependencies:\n- name: a\n  registry: https://x.test/\n", "m.yml:3:13: registry", "config.yml"},
 		{"empty registry", "dependencies:\n- name: a\n  registry: ''\n", "m.yml:3:13: registry is empty", ""},

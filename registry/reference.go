@@ -48,8 +48,8 @@ func checkReference(s string) error {
 	}
 	for part := range strings.SplitSeq(path, "/") {
 		plain, err := url.PathUnescape(part)
-		if err != nil || plain == "" || plain == "." || plain == ".." || strings.ContainsAny(plain, `/\`) {
-			return fmt.Errorf("%s has an empty part, a . or .., or an escaped slash in its path", quote(s))
+		if err != nil || plain == "" || plain == "." || plain == ".." || strings.ContainsAny(plain, `/\`) || strings.ContainsFunc(plain, unicode.IsControl) {
+			return fmt.Errorf("%s has an empty part, a . or .., or an escaped slash or control character in its path", quote(s))
 		}
 	}
 	return nil
