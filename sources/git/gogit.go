@@ -81,6 +81,9 @@ func (g goGit) refs(ctx context.Context, r remote) (refs, error) {
 	peeled := map[string]string{}
 	for _, ref := range list {
 		name := ref.Name().String()
+		if !isShowable(name) || !isShowable(ref.Target().String()) { // see parseRefs
+			continue
+		}
 		if ref.Type() == plumbing.SymbolicReference {
 			if name == "HEAD" {
 				out.Head = ref.Target().String()

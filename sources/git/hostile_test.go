@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -371,4 +373,30 @@ func TestCancel(t *testing.T) {
 			h.Errorf("%q %q", about, said)
 		}
 	}, "http", "path")
+}
+
+// A server can name its branches as it likes: none of them comes near a terminal.
+func TestRefsThatDriveTerminals(t *testing.T) {
+	const id = "0123456789abcdef0123456789abcdef01234567"
+	packet := func(s string) string { return fmt.Sprintf("%04x%s", len(s)+4, s) }
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+		fmt.Fprint(w, packet("# service=git-upload-pack\n"), "0000", packet(id+" HEAD\x00symref=HEAD:refs/heads/a\x1b[31mb\n"),
+			packet(id+" refs/heads/a\x1b[31mb\n"), packet(id+" refs/heads/main\n"), packet(id+" refs/tags/v\u202e1\n"), "0000")
+	}))
+	defer srv.Close()
+	for _, noSystem := range []bool{false, true} {
+		host := New(Options{Dir: t.TempDir(), Environ: os.Environ(), NoSystem: noSystem})
+		m, err := host.mirror(srv.URL+"/tool", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := m.refs(context.Background())
+		if err != nil {
+			t.Fatalf("%s: %v", host.Engine(context.Background()), err)
+		}
+		if text := list.format(); text != id+"\trefs/heads/main\n" {
+			t.Errorf("%s: %q", host.Engine(context.Background()), text)
+		}
+	}
 }

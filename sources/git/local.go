@@ -50,7 +50,7 @@ func localRefs(r remote) (refs, error) {
 		return refs{}, err
 	}
 	out := refs{Commit: map[string]string{}}
-	if head, err := repo.Storer.Reference(plumbing.HEAD); err == nil && head.Type() == plumbing.SymbolicReference {
+	if head, err := repo.Storer.Reference(plumbing.HEAD); err == nil && head.Type() == plumbing.SymbolicReference && isShowable(head.Target().String()) {
 		out.Head = head.Target().String()
 	}
 	list, err := repo.Storer.IterReferences()
@@ -59,7 +59,7 @@ func localRefs(r remote) (refs, error) {
 	}
 	err = list.ForEach(func(ref *plumbing.Reference) error {
 		name := ref.Name()
-		if !name.IsBranch() && !name.IsTag() {
+		if !name.IsBranch() && !name.IsTag() || !isShowable(name.String()) {
 			return nil
 		}
 		at, err := storer.ResolveReference(repo.Storer, name)
