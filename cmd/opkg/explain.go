@@ -42,7 +42,7 @@ func (a *app) renderOwner(c *ops.Choice) {
 // renderAsks prints who asks for which versions.
 func (a *app) renderAsks(c *ops.Choice) {
 	for _, ask := range c.Asks {
-		fmt.Fprintf(a.stdout, "  %s asks for %s\n", ask.By, ask.Range)
+		fmt.Fprintf(a.stdout, "  %s asks for %s\n", ask.By, message(ask.Range))
 	}
 	if c.Override != "" {
 		fmt.Fprintf(a.stdout, "  overrides in %s put %s in place of all of these\n", ops.ManifestName, c.Override)
@@ -53,7 +53,7 @@ func (a *app) renderAsks(c *ops.Choice) {
 func (a *app) renderDecision(c *ops.Choice) {
 	switch {
 	case c.Decided == ops.ByDirectory:
-		fmt.Fprintf(a.stdout, "  %s is a directory: its %s says the version\n", c.Path, ops.ManifestName)
+		fmt.Fprintf(a.stdout, "  %s is a directory: its %s says the version\n", message(c.Path), ops.ManifestName)
 		return
 	case c.Unknown != nil:
 		fmt.Fprintf(a.stdout, "  whether there are newer versions is not known here: opkg outdated %s asks the registry\n", c.Name)

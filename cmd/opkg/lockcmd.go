@@ -100,7 +100,7 @@ func comesFrom(p *lock.Package) string {
 	case p.Git != "":
 		return p.Git
 	}
-	return p.Path
+	return message(p.Path) // any text that is a path
 }
 
 // changedField names what differs in two entries of one version.

@@ -55,7 +55,7 @@ func (t *treePrinter) print(e ops.Edge, lead, below string) {
 	if o := t.g.Override(e.To); o != "" {
 		asked += ", overridden to " + o
 	}
-	line += t.a.paint(t.a.stdout, dim, " ("+asked+")")
+	line += t.a.paint(t.a.stdout, dim, " ("+message(asked)+")")
 	if e.Dev {
 		line += " dev"
 	}
