@@ -400,3 +400,26 @@ func TestRefsThatDriveTerminals(t *testing.T) {
 		}
 	}
 }
+
+// A server that begins to answer and then says nothing does not keep git for ever.
+func TestSilentServer(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+	host := New(Options{Dir: t.TempDir(), Environ: append(os.Environ(), "GIT_HTTP_LOW_SPEED_TIME=1")})
+	ctx := context.Background()
+	if _, ok := host.choose(ctx).(*system); !ok {
+		t.Skip("there is no git")
+	}
+	m, err := host.mirror(srv.URL+"/tool", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unavailable *sources.UnavailableError
+	if _, err := m.refs(ctx); !errors.As(err, &unavailable) || !strings.Contains(err.Error(), "too slow") {
+		t.Errorf("%v", err)
+	}
+}

@@ -78,6 +78,9 @@ var settings = []string{
 	"core.hooksPath=" + os.DevNull, "core.fsmonitor=false", "core.logAllRefUpdates=false", "gc.auto=0", "maintenance.auto=false",
 	"fetch.recurseSubmodules=false", "submodule.recurse=false", "fetch.prune=false", "fetch.writeCommitGraph=false", "protocol.version=2",
 	"credential.interactive=never", "advice.detachedHead=false",
+	// A server that is at work says so every five seconds; one that says nothing for two minutes is given up. The user's own
+	// GIT_HTTP_LOW_SPEED_LIMIT and GIT_HTTP_LOW_SPEED_TIME go before.
+	"http.lowSpeedLimit=1", "http.lowSpeedTime=120",
 }
 
 // command prepares git. A zero remote keeps it from every transport.
