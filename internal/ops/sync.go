@@ -344,7 +344,7 @@ func isLie(err error) bool {
 }
 
 // protectNeighbours refuses to replace a version directory that the lock of another workspace of this machine wants
-// as it is.
+// as it is. Of one whose lock cannot be read, what it named at its last sync counts.
 func (ws *Workspace) protectNeighbours(store *cas.Store, plan *materialize.Plan, opt SyncOptions) error {
 	if opt.Force {
 		return nil
@@ -366,17 +366,15 @@ func (ws *Workspace) protectNeighbours(store *cas.Store, plan *materialize.Plan,
 		if root.Workspace == ws.Root {
 			continue
 		}
-		data, err := readUserFile(root.Lock)
-		if err != nil {
-			continue // gone: it wants nothing any more
-		}
-		other, err := lock.Parse(root.Lock, data)
-		if err != nil {
-			continue
+		neighbour := ws.world.judgeRoot(root, 0)
+		if neighbour.Missing {
+			continue // it wants nothing any more
 		}
 		for _, s := range replace {
-			if p := other.Find(s.Want.Name); p != nil && p.Version == s.Want.Version && p.Tree != s.Want.Tree {
-				return &ConflictError{Name: p.Name, Version: p.Version, Dir: s.Dir, Here: ws.LockPath(), There: root.Lock}
+			for _, n := range neighbour.InUse {
+				if n.Name == s.Want.Name && n.Version == s.Want.Version && n.Tree != s.Want.Tree {
+					return &ConflictError{Name: n.Name, Version: n.Version, Dir: s.Dir, Here: ws.LockPath(), There: root.Lock}
+				}
 			}
 		}
 	}
