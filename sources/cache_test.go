@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -345,4 +347,34 @@ func FuzzCacheEntry(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What the cache makes on its way is as open as it is elsewhere; what it keeps, and what names it was asked for, is the user's own.
+func TestCacheModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes")
+	}
+	home := filepath.Join(t.TempDir(), "home")
+	s := newSession(t, doc("", "1.0.0", "1"))
+	c := NewCached(s.src, CacheOptions{Dir: filepath.Join(home, "cache")})
+	if _, err := c.List(context.Background(), "pkg"); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]os.FileMode{home: 0o755, filepath.Join(home, "cache"): 0o755, filepath.Join(home, "cache", "indexes"): 0o700} {
+		fi, err := os.Stat(dir)
+		if err != nil || fi.Mode().Perm()&^0o022 != want&^0o022 {
+			t.Errorf("%s: %v %v", dir, fi.Mode(), err)
+		}
+	}
+}
+
+func TestCachedNamesAreSorted(t *testing.T) {
+	s := newSession(t, doc(""), doc(""), doc(""))
+	s.opt.Dir = t.TempDir()
+	for _, name := range []ident.Name{"pkg", "pkg-a", "pkg.b"} {
+		cacheDirOf(s.opt.Dir, first).write(name, &entry{data: []byte("{}")})
+	}
+	if got := CachedNames(s.opt.Dir, first); !slices.Equal(got, []ident.Name{"pkg", "pkg-a", "pkg.b"}) {
+		t.Errorf("%q", got)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,6 +80,7 @@ func CachedNames(dir string, id ident.SourceID) []ident.Name {
 		}
 		return nil
 	})
+	slices.Sort(names) // a file's ending is no part of a name's order
 	return names
 }
 
@@ -129,12 +131,21 @@ func (d cacheDir) write(name ident.Name, e *entry) {
 	text := append(append(head, '\n'), e.data...)
 	file := d.file(name)
 	err = create(file, text)
-	if errors.Is(err, fs.ErrNotExist) && os.MkdirAll(filepath.Dir(file), 0o700) == nil {
+	if errors.Is(err, fs.ErrNotExist) && d.make(filepath.Dir(file)) == nil {
 		err = create(file, text)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		replace(file, text)
 	}
+}
+
+// make makes a directory for entries, which are nobody else's business, since they name private packages; what stands around the indexes,
+// OPKG_HOME perhaps, is as open as others make it.
+func (d cacheDir) make(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(filepath.Dir(d.path)), 0o755); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o700)
 }
 
 // create writes an entry where there was none. Who reads it before it is whole sees that.

@@ -114,9 +114,6 @@ func (g goGit) fetch(ctx context.Context, r remote, dir, commit, ref string) err
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
 	sweep(dir)
 	st := openStorage(dir)
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err != nil {

@@ -133,6 +133,14 @@ func (m *mirror) dir(e engine, id string) string {
 	return m.base() + ending
 }
 
+// makeDir makes the directory of the mirrors, for the user alone: a mirror may hold more of a private repository than what is installed.
+func (h *Host) makeDir() error {
+	if err := os.MkdirAll(filepath.Dir(h.opt.Dir), 0o755); err != nil {
+		return err
+	}
+	return os.MkdirAll(h.opt.Dir, 0o700)
+}
+
 // keptRef names a commit that was fetched whole.
 func keptRef(commit string) string { return "refs/opkg/" + commit }
 
@@ -157,7 +165,7 @@ func (m *mirror) refs(ctx context.Context) (*refs, error) {
 	if err != nil {
 		return nil, m.explain(err)
 	}
-	_ = os.MkdirAll(filepath.Dir(file), 0o755) // a cache that cannot be written shows when objects are fetched
+	_ = m.host.makeDir() // a cache that cannot be written shows when objects are fetched
 	_ = atomicfile.Write(file, []byte(list.format()), 0o644)
 	m.mu.Lock()
 	m.asked = &list
@@ -326,7 +334,7 @@ func sweep(dir string) {
 // lock lets one opkg at a time fetch into the mirror.
 func (m *mirror) lock(ctx context.Context) (release func(), err error) {
 	path := m.base() + ".lock"
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := m.host.makeDir(); err != nil {
 		return nil, err
 	}
 	type held struct {

@@ -308,9 +308,6 @@ func (s *system) prepare(ctx context.Context, dir string, id string) error {
 	if len(id) == 64 {
 		format = "sha256"
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
 	fresh := dir + ".new" // it appears whole
 	if err := os.RemoveAll(fresh); err != nil {
 		return err
