@@ -138,7 +138,7 @@ func (ws *Workspace) localDependency(dir string, specs []Spec) (manifest.Depende
 		dir = filepath.Join(ws.world.Dir, dir)
 	}
 	file := filepath.Join(dir, ManifestName)
-	data, err := readUserFile(file)
+	data, err := readCommitted(dir, file)
 	if err != nil {
 		return manifest.Dependency{}, &FileError{Path: ws.world.show(dir), Reason: "it holds no package: " + reason(err)}
 	}
@@ -243,7 +243,7 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 // writeManifest replaces the manifest by data, unless somebody else did so since it was read.
 func (ws *Workspace) writeManifest(data []byte) error {
 	shown := ws.world.show(ws.ManifestPath)
-	now, err := readUserFile(ws.ManifestPath)
+	now, err := readCommitted(ws.Root, ws.ManifestPath)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (c *candidate) pack(ctx context.Context, w *World, dir string) error {
 // packageIn reads the manifest of a package that is to be published. The places of its faults are those of the file.
 func (w *World) packageIn(dir string) (*manifest.Manifest, error) {
 	path := filepath.Join(dir, ManifestName)
-	data, err := readUserFile(path)
+	data, err := readCommitted(dir, path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
 		e := &PackageError{Path: w.show(dir), Reason: "it holds no " + ManifestName, HintText: "opkg new DIR makes a package to begin with"}
 		if _, err := os.Stat(filepath.Join(dir, dotDir, ManifestName)); err == nil {

@@ -151,7 +151,7 @@ func (ws *Workspace) openLocal(r lock.Require) (*localPackage, error) {
 	dir := filepath.Join(ws.Root, filepath.FromSlash(r.Path))
 	file := filepath.Join(dir, ManifestName)
 	shown := ws.world.show(file)
-	data, err := readUserFile(file)
+	data, err := readCommitted(dir, file)
 	if err != nil {
 		return nil, &LocalError{Name: r.Name, Path: r.Path, Err: err}
 	}

@@ -415,7 +415,7 @@ func (e *OfflineError) Hint() string { return "run opkg sync once with the netwo
 // writeIndex tells the OpenPackage client where the locked versions stand.
 func (ws *Workspace) writeIndex(packages []lock.Package) error {
 	path := filepath.Join(ws.Root, dotDir, "openpackage.index.yml")
-	old, err := readUserFile(path)
+	old, err := readCommitted(ws.Root, path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -123,7 +123,7 @@ func (w *World) open() (*Workspace, error) {
 		return nil, err
 	}
 	ws := &Workspace{Root: root, ManifestPath: file, world: w}
-	if ws.ManifestData, err = readUserFile(file); err != nil {
+	if ws.ManifestData, err = readCommitted(root, file); err != nil {
 		return nil, err
 	}
 	if ws.Manifest, err = manifest.Parse(w.show(file), ws.ManifestData); err != nil {
@@ -141,8 +141,7 @@ func (w *World) open() (*Workspace, error) {
 // LoadConfig merges the workspace's config.yml (root "" for none) and the user's.
 func (w *World) LoadConfig(root string) (cfg *config.Config, err error) {
 	at := config.Places{Workspace: root, Home: w.Home, OPKGHome: w.OPKGHome}
-	read := func(path string, origin config.Origin) (*config.File, error) {
-		data, err := readUserFile(path)
+	parse := func(path string, origin config.Origin, data []byte, err error) (*config.File, error) {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
 			return nil, nil
 		}
@@ -156,12 +155,14 @@ func (w *World) LoadConfig(root string) (cfg *config.Config, err error) {
 	if root != "" {
 		path := filepath.Join(root, dotDir, "config.yml")
 		shared = sameFile(path, w.ConfigFile())
-		if mine, err = read(path, config.Workspace); err != nil {
+		data, err := readCommitted(root, path)
+		if mine, err = parse(path, config.Workspace, data, err); err != nil {
 			return nil, err
 		}
 	}
 	if !shared {
-		if user, err = read(w.ConfigFile(), config.User); err != nil {
+		data, err := readUserFile(w.ConfigFile())
+		if user, err = parse(w.ConfigFile(), config.User, data, err); err != nil {
 			return nil, err
 		}
 	}
@@ -257,12 +258,41 @@ type FileError struct{ Path, Reason string }
 
 func (e *FileError) Error() string { return e.Path + ": " + e.Reason }
 
-// readUserFile reads a file of the user's, bounded. What is no regular file is not even opened: a pipe would block.
+// readCommitted is readUserFile for a file that comes with the directory root, which others may have committed. A link may lead out of root to
+// a file of the same name alone: messages quote what they cannot read, and whoever opens a pull request must not have them quote
+// the user's passwords.
+func readCommitted(root, path string) ([]byte, error) {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Mode()&fs.ModeSymlink == 0 {
+		return readRegular(path, fi)
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return nil, err
+	}
+	if rel, err := filepath.Rel(root, real); (err != nil || !filepath.IsLocal(rel)) && filepath.Base(real) != filepath.Base(path) {
+		return nil, &FileError{path, "it is a link out of its directory, to a file of another name"}
+	}
+	return readUserFile(real)
+}
+
+// readUserFile reads a file of the user's, bounded.
 func readUserFile(path string) ([]byte, error) {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
+	return readRegular(path, fi)
+}
+
+// readRegular reads a file as fi describes it. What is no regular file is not even opened: a pipe would block.
+func readRegular(path string, fi fs.FileInfo) ([]byte, error) {
 	if !fi.Mode().IsRegular() {
 		return nil, &FileError{path, "it is not a regular file"}
 	}
