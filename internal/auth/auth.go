@@ -219,7 +219,7 @@ func secure(o origin.Origin) bool { return o.Scheme() == "https" || o.IsLoopback
 //	https://registry.my-org.com       OPKG_TOKEN_REGISTRY_MY__ORG_COM
 //	https://localhost:8443            OPKG_TOKEN_LOCALHOST_P8443
 //
-// No two origins share a variable. Those that could have none: IPv6 addresses, host names with an underscore, with a
+// No two hosts share a variable, nor two ports of one; http to this machine has that of https. Those that could have none: IPv6 addresses, host names with an underscore, with a
 // label that begins or ends with a dash, or whose last label looks like a port; and plain http to another machine.
 func TokenVariable(o origin.Origin) (name string, ok bool) {
 	host := o.Hostname()

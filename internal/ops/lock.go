@@ -66,7 +66,6 @@ func (w *World) Lock(ctx context.Context, opt LockOptions) (*LockResult, error) 
 }
 
 // lock is Lock for one who holds the guard, or writes nothing.
-
 func (ws *Workspace) lock(ctx context.Context, opt LockOptions) (*LockResult, error) {
 	old, oldBytes, err := ws.ReadLock()
 	var none *NoLockError

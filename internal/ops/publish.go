@@ -206,6 +206,9 @@ func (d *regDir) place(ctx context.Context, c *candidate) error {
 	case err == nil:
 		defer there.Close()
 		a, err := cas.Inspect(ctx, d.file(rel), there)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil || a.SHA256 != c.SHA256 {
 			return &OrphanError{Path: d.file(rel), Dir: d.dir}
 		}
