@@ -1,7 +1,6 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,14 +45,6 @@ func (h *Host) Publisher(reg config.Registry, now func() time.Time, dry bool) (*
 type Pushed struct {
 	Commit  ident.Commit // at the head of the branch; "" in a dry run that would make one
 	Already bool         // nothing was to be done
-}
-
-// edit is how a registry is to become another.
-type edit struct {
-	message string
-	index   *registry.GitIndex
-	dir     string          // of the version that is added; "" for none
-	files   archive.Payload // of dir
 }
 
 // Publish adds a version. The error is an *ExistsError where it is there with other content.
@@ -213,36 +204,14 @@ func (p *Publisher) attempt(ctx context.Context, git *system, change func(*snaps
 		ref = "refs/heads/main"
 	}
 	head, exists := list.Commit[ref]
-	var e *edit
-	prefix := ""
+	e, prefix := &edit{message: "An empty registry", index: &registry.GitIndex{}}, ""
 	switch {
-	case !exists && change != nil:
-		return nil, &PushError{Registry: p.reg.Source, Reason: "it has no branch " + strings.TrimPrefix(ref, "refs/heads/"), HintText: "opkg registry init --git makes it a registry"}
-	case !exists:
-		e = &edit{message: "An empty registry", index: &registry.GitIndex{}}
-	default:
-		if err := m.need(ctx, head, ref); err != nil {
+	case exists:
+		if e, prefix, err = p.edit(ctx, head, ref, change); err != nil {
 			return nil, err
 		}
-		at, err := p.r.at(ctx, head)
-		if change == nil {
-			if bad := (*registry.Error)(nil); errors.As(err, &bad) {
-				return nil, &PushError{Registry: p.reg.Source, Reason: "its branch " + strings.TrimPrefix(ref, "refs/heads/") + " holds something else than a registry",
-					HintText: "name another branch: git:URL#BRANCH; or commit an index.yml that says packages: {}"}
-			}
-			return &Pushed{Commit: ident.Commit(head), Already: true}, err
-		}
-		var ix *registry.GitIndex
-		if err == nil {
-			ix, err = p.r.readIndexAlone(ctx, at)
-		}
-		if err == nil {
-			e, err = change(at, ix)
-		}
-		if err != nil {
-			return nil, p.unlessMoved(ctx, err, ref, head)
-		}
-		prefix = strings.TrimSuffix(at.file, indexFile)
+	case change != nil:
+		return nil, &PushError{Registry: p.reg.Source, Reason: "it has no branch " + strings.TrimPrefix(ref, "refs/heads/"), HintText: "opkg registry init --git makes it a registry"}
 	}
 	switch {
 	case e == nil:
@@ -252,24 +221,61 @@ func (p *Publisher) attempt(ctx context.Context, git *system, change func(*snaps
 	case p.dry:
 		return &Pushed{}, nil
 	}
-	release, err := m.lock(ctx)
+	commit, err := p.commit(ctx, git, head, ref, prefix, e)
 	if err != nil {
 		return nil, err
+	}
+	return &Pushed{Commit: commit}, nil
+}
+
+// edit asks change what is to become of the registry at head; nil is nothing. prefix is where in the repository the registry stands. change
+// nil only asks whether it is one.
+func (p *Publisher) edit(ctx context.Context, head, ref string, change func(*snapshot, *registry.GitIndex) (*edit, error)) (e *edit, prefix string, err error) {
+	if err := p.r.mirror.need(ctx, head, ref); err != nil {
+		return nil, "", err
+	}
+	at, err := p.r.at(ctx, head)
+	if change == nil {
+		if bad := (*registry.Error)(nil); errors.As(err, &bad) {
+			err = &PushError{Registry: p.reg.Source, Reason: "its branch " + strings.TrimPrefix(ref, "refs/heads/") + " holds something else than a registry",
+				HintText: "name another branch: git:URL#BRANCH; or commit an index.yml that says packages: {}"}
+		}
+		return nil, "", err
+	}
+	var ix *registry.GitIndex
+	if err == nil {
+		ix, err = p.r.readIndexAlone(ctx, at)
+	}
+	if err == nil {
+		e, err = change(at, ix)
+	}
+	if err != nil {
+		return nil, "", p.unlessMoved(ctx, err, ref, head)
+	}
+	return e, strings.TrimSuffix(at.file, indexFile), nil
+}
+
+// commit makes a commit of e on head, "" for a first one, and pushes it to ref.
+func (p *Publisher) commit(ctx context.Context, git *system, head, ref, prefix string, e *edit) (ident.Commit, error) {
+	m := p.r.mirror
+	release, err := m.lock(ctx)
+	if err != nil {
+		return "", err
 	}
 	defer release()
 	dir := m.dir(git, head)
 	if err := git.prepare(ctx, dir, head); err != nil {
-		return nil, err
+		return "", err
 	}
 	commit, err := git.commit(ctx, dir, head, prefix, e, p.now())
 	if err != nil {
-		return nil, m.explain(err)
+		return "", m.explain(err)
 	}
 	if err := git.push(ctx, m.remote, dir, commit, ref); err != nil {
-		return nil, p.explain(err, ref)
+		return "", p.explain(err, ref)
 	}
 	m.forget()
-	return &Pushed{Commit: ident.Commit(commit)}, nil
+	return ident.Commit(commit), nil
 }
 
 // unlessMoved is err, or a *lateError where a head could not be fetched since the branch moved on: not every server gives what was
@@ -291,86 +297,6 @@ func (m *mirror) forget() {
 	m.mu.Lock()
 	m.asked = nil
 	m.mu.Unlock()
-}
-
-// pushedRef keeps a commit that is on its way.
-const pushedRef = "refs/opkg-push/head"
-
-// commit makes a commit on parent, or a first one for parent "", and returns its id. Paths of e are below prefix.
-func (s *system) commit(ctx context.Context, dir, parent, prefix string, e *edit, now time.Time) (string, error) {
-	who := s.identity(ctx, dir)
-	stream, feed := io.Pipe()
-	go func() {
-		feed.CloseWithError(e.write(ctx, feed, parent, prefix, fmt.Sprintf("%s %d +0000", who, now.Unix())))
-	}()
-	defer stream.Close()
-	out, err := s.run(ctx, s.command(ctx, remote{}, dir, "fast-import", "--quiet", "--force", "--done", "--date-format=raw"), stream)
-	if err != nil {
-		return "", err
-	}
-	id := strings.TrimSpace(string(out))
-	if !isID(id) {
-		return "", fmt.Errorf("git fast-import says %q, not the id of a commit", id)
-	}
-	return id, nil
-}
-
-// write is the edit in the language of git fast-import. Paths need no quotes: archive.CheckPath allows none that would.
-func (e *edit) write(ctx context.Context, w io.Writer, parent, prefix, who string) error {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "commit %s\nmark :1\nauthor %s\ncommitter %s\ndata %d\n%s\n", pushedRef, who, who, len(e.message)+1, e.message)
-	if parent != "" {
-		fmt.Fprintf(&b, "\nfrom %s\n", parent)
-	}
-	text := e.index.Format()
-	fmt.Fprintf(&b, "M 100644 inline %s\ndata %d\n%s\n", prefix+indexFile, len(text), text)
-	if _, err := w.Write(b.Bytes()); err != nil {
-		return err
-	}
-	if e.dir != "" {
-		err := e.files.Each(ctx, func(f archive.File, r io.Reader) error {
-			mode := modeFile
-			if f.Exec {
-				mode = modeExec
-			}
-			if _, err := fmt.Fprintf(w, "M %s inline %s\ndata %d\n", mode, prefix+e.dir+"/"+f.Path, f.Size); err != nil {
-				return err
-			}
-			if _, err := io.CopyN(w, r, f.Size); err != nil {
-				return err
-			}
-			_, err := io.WriteString(w, "\n")
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	_, err := io.WriteString(w, "get-mark :1\ndone\n")
-	return err
-}
-
-// identity is who commits, as the user's environment or configuration of git says, "Name <address>".
-func (s *system) identity(ctx context.Context, dir string) string {
-	cmd := s.command(ctx, remote{}, dir, "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
-	for _, name := range []string{"GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"} {
-		if v := lookup(s.environ, name); v != "" {
-			cmd.Env = append(cmd.Env, name+"="+v)
-		}
-	}
-	out, err := s.run(ctx, cmd, nil)
-	who, _, ok := strings.Cut(strings.TrimSpace(string(out)), "> ")
-	if err != nil || !ok || strings.ContainsAny(who, "\n\x00") {
-		return "opkg <opkg@localhost>"
-	}
-	return who + ">"
-}
-
-// push moves the branch ref of the remote from the commit's parent to the commit. Nothing is forced: a branch that is elsewhere stays there.
-func (s *system) push(ctx context.Context, r remote, dir, commit, ref string) error {
-	cmd := s.command(ctx, r, dir, "-c", "push.followTags=false", "-c", "push.gpgSign=false", "push", "--no-verify", "--no-thin", "--recurse-submodules=no", "--", remoteName, commit+":"+ref)
-	_, err := s.run(ctx, cmd, nil)
-	return err
 }
 
 // explain puts what git push complains of into words.
@@ -437,13 +363,3 @@ type NoVersionError struct {
 }
 
 func (e *NoVersionError) Error() string { return fmt.Sprintf("there is no %s@%s", e.Name, e.Version) }
-
-// InitBare makes an empty bare repository in a directory, with main as its branch.
-func (h *Host) InitBare(ctx context.Context, dir string) error {
-	git, ok := h.choose(ctx).(*system)
-	if !ok {
-		return &PushError{Registry: ident.SourceID(dir), Reason: "a repository is made with git, and there is none", HintText: "install git"}
-	}
-	_, err := git.run(ctx, git.command(ctx, remote{}, dir, "init", "-q", "--bare", "--initial-branch=main"), nil)
-	return err
-}
