@@ -41,12 +41,6 @@ type object struct {
 	body     io.Reader // size bytes
 }
 
-// refs are the refs of a remote by their full names; tags are peeled.
-type refs struct {
-	Head   string // the branch that HEAD names: refs/heads/main; "" where it names none
-	Commit map[string]string
-}
-
 var (
 	errGone    = errors.New("the server does not have the commit any more")
 	errMissing = errors.New("an object is missing")

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -178,23 +177,6 @@ func (m *mirror) lastRefs() *refs {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.asked
-}
-
-// format is what parseRefs reads.
-func (r *refs) format() string {
-	var b strings.Builder
-	if r.Head != "" {
-		fmt.Fprintf(&b, "ref: %s\tHEAD\n", r.Head)
-	}
-	names := make([]string, 0, len(r.Commit))
-	for name := range r.Commit {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		fmt.Fprintf(&b, "%s\t%s\n", r.Commit[name], name)
-	}
-	return b.String()
 }
 
 // place names a file of the repository in messages.

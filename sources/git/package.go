@@ -97,11 +97,6 @@ func (p *Package) ownVersion(tag string) (ident.Version, bool) {
 	return ident.Version{}, false
 }
 
-const (
-	tagPrefix    = "refs/tags/"
-	branchPrefix = "refs/heads/"
-)
-
 // Resolve finds the commit of a ref as a manifest writes it: a whole commit, a tag, or else a branch; "" is the default branch. The
 // Version is the tag's, zero where ref is none or says no version. The error for a ref that is not there is a *sources.NotFoundError.
 func (p *Package) Resolve(ctx context.Context, ref string) (Tag, error) {
@@ -124,20 +119,6 @@ func (p *Package) Resolve(ctx context.Context, ref string) (Tag, error) {
 		}
 	}
 	return out, nil
-}
-
-// full is the full name of a ref, "" where there is none: a tag goes before a branch, as for git.
-func (r *refs) full(ref string) string {
-	candidates := []string{tagPrefix + ref, branchPrefix + ref}
-	if ref == "" {
-		candidates = []string{r.Head}
-	}
-	for _, full := range candidates {
-		if _, ok := r.Commit[full]; ok {
-			return full
-		}
-	}
-	return ""
 }
 
 // RefNotFoundError is a repository without the branch or tag that is asked for.

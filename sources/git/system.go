@@ -16,8 +16,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // remoteName is a name that nobody's own configuration says anything of.
@@ -245,40 +243,6 @@ func (s *system) refs(ctx context.Context, r remote) (refs, error) {
 		return refs{}, err
 	}
 	return parseRefs(string(out)), nil
-}
-
-// parseRefs reads the output of ls-remote --symref. A ref whose name could drive a terminal is passed over: git allows none, and a server
-// may send any.
-func parseRefs(out string) refs {
-	list := refs{Commit: map[string]string{}}
-	peeled := map[string]string{}
-	for line := range strings.Lines(out) {
-		id, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		if !isShowable(id) || !isShowable(name) {
-			continue
-		}
-		if target, ok := strings.CutPrefix(id, "ref: "); ok && name == "HEAD" {
-			list.Head = target
-			continue
-		}
-		if !isID(id) || !strings.HasPrefix(name, "refs/") {
-			continue
-		}
-		if tag, ok := strings.CutSuffix(name, "^{}"); ok {
-			peeled[tag] = id
-		} else {
-			list.Commit[name] = id
-		}
-	}
-	for tag, id := range peeled {
-		list.Commit[tag] = id
-	}
-	return list
-}
-
-// isShowable reports whether the name of a ref can stand in a message.
-func isShowable(name string) bool {
-	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // credential implements credentialer with the user's credential helpers.
