@@ -149,13 +149,13 @@ func terminal(w io.Writer) (width int, ok bool) {
 	return width, err == nil
 }
 
-// note prints one line for people, unless -q.
+// note prints one line for people, unless -q. Names of files may be anybody's: what could drive a terminal is escaped.
 func (a *app) note(format string, args ...any) {
 	if a.quiet {
 		return
 	}
 	a.progress.clear()
-	fmt.Fprintf(a.stderr, format+"\n", args...)
+	fmt.Fprintln(a.stderr, message(fmt.Sprintf(format, args...)))
 }
 
 // finish ends the progress line, if there is one.

@@ -76,7 +76,7 @@ func (a *app) renderGC(res *ops.GCResult, opt ops.GCOptions) {
 	for _, r := range res.Roots {
 		if r.Dropped {
 			if opt.DryRun || a.verbose {
-				fmt.Fprintf(a.stdout, "forget %s\n", r.Workspace)
+				fmt.Fprintf(a.stdout, "forget %s\n", message(r.Workspace))
 			}
 		} else if r.Missing {
 			a.note("%s has no lock any more; what it named is kept until %s", a.home(r.Workspace), r.Gone.Add(opt.Grace).Local().Format(time.DateOnly))
