@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"bytes"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -38,11 +40,15 @@ func (m model) add(d Dependency) {
 	if d.Dev {
 		keys = devKeys
 	}
-	for _, key := range keys {
-		if i := slices.IndexFunc(m[key], func(e meaning) bool { return e.name == d.Name }); i >= 0 {
-			if old := m[key][i]; want.registry == "" && want.git == "" && want.where == "" && old.git == "" && old.where == "" {
+	for _, list := range m {
+		for _, old := range list {
+			if old.name == d.Name && want.registry+want.git+want.where+old.git+old.where == "" {
 				want.registry = old.registry
 			}
+		}
+	}
+	for _, key := range keys {
+		if i := slices.IndexFunc(m[key], func(e meaning) bool { return e.name == d.Name }); i >= 0 {
 			m[key][i] = want
 			return
 		}
@@ -75,19 +81,60 @@ func (m model) equal(other model) bool {
 	return true
 }
 
-// checkUntouched holds that an edit of the entries names left every other byte alone: the text of each other entry, and every line but
-// those of the entries themselves and the frame of their lists, which is a list in brackets, or the key of one that was or became empty. A
-// comment in such a frame stays as well, unless it follows an entry that went. Beside these lines blank ones may come and go.
-func checkUntouched(t *testing.T, before, after []byte, names []ident.Name) {
+// checkEdit holds that out is data with deps added and names removed: it asks for what the model says, leaves all else alone, stays as it is
+// when edited again, and has the bytes of data when what was added is removed.
+func checkEdit(t *testing.T, data, out []byte, deps []Dependency, names []ident.Name) {
 	t.Helper()
-	old, err := read("before", before, false)
+	old, err := read("before", data, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := read("after", after, false)
+	fresh, err := read("after", out, false)
 	if err != nil {
-		t.Fatalf("%q became %q: %v", before, after, err)
+		t.Fatalf("%q became %q: %v", data, out, err)
 	}
+	want := modelOf(old)
+	for _, name := range names {
+		want.remove(name)
+	}
+	for _, d := range deps {
+		want.add(d)
+		names = append(names, d.Name)
+	}
+	if got := modelOf(fresh); !got.equal(want) {
+		t.Fatalf("%q became %q\nwhich asks for %v\nand not for %v", data, out, got, want)
+	}
+	checkUntouched(t, old, fresh, data, out, names)
+	if len(deps) > 0 {
+		if again, err := Add("m.yml", out, deps...); err != nil || !bytes.Equal(again, out) {
+			t.Fatalf("%q, edited again, became %q: %v", out, again, err)
+		}
+	}
+	if len(deps) == 1 && old.find(deps[0].Name) < 0 {
+		checkUndone(t, old, data, out, deps[0])
+	}
+}
+
+// checkUndone holds that removing d, which was added to data as out, gives the bytes back, where its list had entries or was [].
+func checkUndone(t *testing.T, doc *document, data, out []byte, d Dependency) {
+	t.Helper()
+	if doc.root == nil {
+		return
+	}
+	f, ok := doc.listFor(d.Dev)
+	if !ok || len(f.Value.Items) == 0 && string(data[f.ColonEnd():f.Value.End()]) != " []" {
+		return
+	}
+	if back, _, err := Remove("m.yml", out, d.Name); err != nil || !bytes.Equal(back, data) {
+		t.Fatalf("%q\nwith %s is\n%q\nand without it again\n%q, %v", data, d.Name, out, back, err)
+	}
+}
+
+// checkUntouched holds that an edit of the entries names left every other byte alone: the text of each other entry, and every line but
+// those of the entries themselves and the frame of their lists, which is a list in brackets, or the key of one that was or became empty. A
+// comment in such a frame stays as well, unless it follows an entry that went. Beside these lines blank ones may come and go.
+func checkUntouched(t *testing.T, old, fresh *document, before, after []byte, names []ident.Name) {
+	t.Helper()
 	frames := map[string]bool{}
 	for _, doc := range []*document{old, fresh} {
 		for _, key := range slices.Concat(prodKeys, devKeys) {
@@ -103,6 +150,9 @@ func checkUntouched(t *testing.T, before, after []byte, names []ident.Name) {
 	}
 	if a, b := entryTexts(old, before, names), entryTexts(fresh, after, names); !slices.Equal(a, b) {
 		t.Fatalf("%q became %q\nother entries were\n%q\nand are\n%q", before, after, a, b)
+	}
+	if a, b := foreignKeys(old, fresh, names), foreignKeys(fresh, old, names); !slices.EqualFunc(a, b, strictyaml.Equal) {
+		t.Fatalf("%q became %q without keys that opkg does not read", before, after)
 	}
 	if a, b := keptLines(old, before, names, frames), keptLines(fresh, after, names, frames); !slices.EqualFunc(a, b, sameLine) {
 		t.Fatalf("%q became %q\nother lines were\n%+v\nand are\n%+v", before, after, a, b)
@@ -127,6 +177,22 @@ func entryTexts(doc *document, data []byte, names []ident.Name) (out []string) {
 		if !slices.Contains(names, e.Name) {
 			n := e.list.Value.Items[e.index]
 			out = append(out, string(data[n.Start:n.End()]))
+		}
+	}
+	return out
+}
+
+// foreignKeys are the values of names that opkg does not read, in the entries that stand in both, unless one of them is in a list in brackets.
+func foreignKeys(doc, other *document, names []ident.Name) (out []*strictyaml.Node) {
+	for _, name := range names {
+		i, j := doc.find(name), other.find(name)
+		if i < 0 || j < 0 || doc.entries[i].list.Value.Style == strictyaml.Flow || other.entries[j].list.Value.Style == strictyaml.Flow {
+			continue
+		}
+		for _, f := range doc.entries[i].list.Value.Items[doc.entries[i].index].Fields {
+			if !slices.Contains(ownKeys, f.Key.Text) && f.Key.Text != "path" {
+				out = append(out, f.Key, f.Value)
+			}
 		}
 	}
 	return out
@@ -173,11 +239,13 @@ func editedLines(doc *document, data []byte, names []ident.Name, frames map[stri
 	}
 	for _, e := range doc.entries {
 		if item := e.list.Value.Items[e.index]; slices.Contains(names, e.Name) {
-			start := item.Start
+			start, end := item.Start, item.End()
 			if e.list.Value.Style == strictyaml.Block {
 				start = dashBefore(data, start)
+				comments := fmt.Sprintf(`^[^\n]*(\n {%d,}#[^\n]*)*`, e.list.Value.Column)
+				end += len(regexp.MustCompile(comments).Find(data[end:]))
 			}
-			allow(start, item.End())
+			allow(start, end)
 		}
 	}
 	return open

@@ -29,10 +29,10 @@ func hasAll(old, fresh *document, deps []Dependency) bool {
 	last := map[ident.Name]Dependency{}
 	for _, d := range deps {
 		if d.Registry == "" && d.Git == "" && d.Path == "" {
-			if i := old.find(d.Name); i >= 0 && old.entries[i].Dev == d.Dev {
+			if i := old.find(d.Name); i >= 0 {
 				d.Registry = old.entries[i].Registry
 			}
-			if earlier, ok := last[d.Name]; ok && earlier.Dev == d.Dev && earlier.Registry != "" {
+			if earlier, ok := last[d.Name]; ok && earlier.Registry != "" {
 				d.Registry = earlier.Registry
 			}
 		}
