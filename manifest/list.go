@@ -103,12 +103,16 @@ func (e *editor) appendItem(list *strictyaml.Node, it *item) {
 
 // itemEnd is the end of an item of a block list with the comments right below it that are as far indented as it is: they are part of it.
 func (e *editor) itemEnd(list, n *strictyaml.Node) int {
-	end := n.End()
+	return e.withComments(n.End(), list.Column)
+}
+
+// withComments is end, or the end of the comments in the lines right below it that are indented by indent or more.
+func (e *editor) withComments(end, indent int) int {
 	for {
 		next := e.nextLine(end)
 		line := e.data[next:e.lineEnd(next)]
 		text := bytes.TrimLeft(line, " ")
-		if len(text) == 0 || text[0] != '#' || len(line)-len(text) < list.Column {
+		if len(text) == 0 || text[0] != '#' || len(line)-len(text) < indent {
 			return end
 		}
 		end = next + len(line)
@@ -143,6 +147,7 @@ func (e *editor) firstItem(root *strictyaml.Node, f strictyaml.Field, it *item) 
 	if root.Style == strictyaml.Block {
 		if at, ok := e.emptied(f); ok {
 			s, like := shapeIn(root)
+			at = e.withComments(at, s.dash+1)
 			e.insert(at, "\n"+e.line(s, like, it))
 			return
 		}
