@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,7 @@ func (a *app) observe(e event.Event) {
 		}
 	case event.Retry, event.Waiting:
 		if !a.quiet {
-			a.note("opkg: %s", message(joinNonEmpty(e.Source, e.Text)))
+			a.note("opkg: %s", message(aboutSource(e.Source, e.Text)))
 		}
 	case event.Request:
 		if a.verbose {
@@ -59,11 +60,12 @@ func (a *app) observe(e event.Event) {
 	}
 }
 
-func joinNonEmpty(a, b string) string {
-	if a == "" {
-		return b
+// aboutSource begins a text with its source, unless it does so itself.
+func aboutSource(source, text string) string {
+	if source == "" || strings.HasPrefix(text, source) {
+		return text
 	}
-	return a + ": " + b
+	return source + ": " + text
 }
 
 // add counts and redraws.

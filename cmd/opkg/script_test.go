@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"requests":  cmdRequests,
 			"badserver": cmdBadServer,
 			"gitserver": cmdGitServer,
+			"interrupt": cmdInterrupt,
 		},
 	})
 }
@@ -103,6 +104,8 @@ type server struct {
 	token  string   // bearer token that every request must carry
 	faults []fault
 	seen   int // requests for archives so far
+
+	hung chan struct{} // a request that waits for its client to go away, as "hang" orders
 }
 
 // fault is what happens to the n-th request for an archive (counting from 1), or to all for n == 0.
@@ -157,6 +160,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "html":
 		fmt.Fprint(rec, "<html><body>Please log in</body></html>")
 		return
+	case "hang":
+		s.hung <- struct{}{}
+		<-r.Context().Done()
+		return
 	case "slow":
 		time.Sleep(50 * time.Millisecond)
 	case "late403":
@@ -197,7 +204,7 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	name := args[1]
 	switch args[0] {
 	case "start":
-		s := &server{dir: ts.MkAbs(name)}
+		s := &server{dir: ts.MkAbs(name), hung: make(chan struct{}, 100)}
 		if len(args) == 4 && args[2] == "token" {
 			s.token = args[3]
 		}
@@ -316,6 +323,38 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 		f.n = s.seen + n
 	}
 	s.faults = append(s.faults, f)
+}
+
+// cmdInterrupt: interrupt DIR FILE COMMAND... runs a command and interrupts it as a person does when the registry in DIR hangs. It must end
+// with status 130; FILE gets what it says on stderr.
+func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || args[2] != "opkg" {
+		ts.Fatalf("usage: interrupt DIR FILE opkg ARG...")
+	}
+	exe, err := os.Executable()
+	ts.Check(err)
+	cmd := exec.Command(exe, args[3:]...)
+	cmd.Args[0] = "opkg"
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "USERPROFILE", "PATH", "CI", "NO_COLOR", "OPKG_HOME"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	ts.Check(cmd.Start())
+	ts.Defer(func() { _ = cmd.Process.Kill() })
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-servers(ts)[args[0]].hung:
+		ts.Check(cmd.Process.Signal(os.Interrupt))
+		err = <-ended
+	case err = <-ended:
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		ts.Fatalf("exit status %d, %v, want 130\n%s", code, err, &stderr)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), stderr.Bytes(), 0o644))
 }
 
 // cmdPublish: publish DIR NAME@VERSION [DEP@RANGE]... packs a small package into the registry in DIR and indexes it.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/openpackage/opkg/ident"
@@ -30,7 +32,12 @@ type SpecError struct {
 	Err   error
 }
 
-func (e *SpecError) Error() string { return fmt.Sprintf("%q: %v", e.Input, e.Err) }
+func (e *SpecError) Error() string {
+	if text := e.Err.Error(); strings.HasPrefix(text, strconv.Quote(e.Input)) {
+		return text
+	}
+	return fmt.Sprintf("%q: %v", e.Input, e.Err)
+}
 func (e *SpecError) Unwrap() error { return e.Err }
 
 // Hint shows the form.
@@ -217,6 +224,7 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 	if next.Manifest, err = manifest.Parse(w.show(ws.ManifestPath), edited); err != nil {
 		return nil, nil, err
 	}
+	keepPlaces(next.Manifest, ws.Manifest)
 	if !opt.NoLock {
 		opt.relock.DryRun = true
 		if res.Lock, err = next.lock(ctx, opt.relock); err != nil {
@@ -238,6 +246,26 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 		return nil, nil, err
 	}
 	return &next, res, nil
+}
+
+// keepPlaces gives what an edited manifest asks for the places in the file as it still stands, for messages: what the file does not ask
+// for yet has none.
+func keepPlaces(edited, file *manifest.Manifest) {
+	standing := map[string]manifest.Position{}
+	key := func(d manifest.Dependency) string {
+		return fmt.Sprintf("%s\n%s\n%s\n%s\n%s\n%s\n%s\n%t", d.Name, d.Range, d.Registry, d.Git, d.Ref, d.Base, d.Path, d.Dev)
+	}
+	for _, d := range slices.Concat(file.Dependencies, file.DevDependencies) {
+		standing[key(d)] = d.Pos
+	}
+	for _, list := range [][]manifest.Dependency{edited.Dependencies, edited.DevDependencies} {
+		for i := range list {
+			list[i].Pos = standing[key(list[i])]
+		}
+	}
+	for i := range edited.Overrides { // no edit changes these
+		edited.Overrides[i].Pos = file.Overrides[i].Pos
+	}
 }
 
 // writeManifest replaces the manifest by data, unless somebody else did so since it was read.
