@@ -214,7 +214,7 @@ func (e *editor) removeItem(f strictyaml.Field, i int) {
 		if first := e.lineStart(dash) == e.nextLine(f.ColonEnd()); first && !only && e.isBlank(e.nextLine(end), e.nextLine(e.nextLine(end))) {
 			end = e.nextLine(end) // the blank line that kept it from the next one
 		}
-		e.cutLines(prior, dash, end)
+		e.cutLines(prior, dash, end, i > 0 && i == len(list.Items)-1)
 		return
 	}
 	behind, comma := e.comma(item.End())
@@ -227,7 +227,7 @@ func (e *editor) removeItem(f strictyaml.Field, i int) {
 				e.replace(after-1, after, "")
 			}
 		}
-		e.cutLines(prior, item.Start, item.End())
+		e.cutLines(prior, item.Start, item.End(), false)
 	case i+1 < len(list.Items):
 		e.replace(item.Start, list.Items[i+1].Start, "")
 	case only:

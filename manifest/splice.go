@@ -107,14 +107,14 @@ func (e *editor) comma(i int) (behind int, ok bool) {
 }
 
 // cutLines removes the lines of from to to. At the end of a text that has no final line end it removes the one before instead. Where
-// the lines stood between blank lines, those before go too, but for those that belong to what ends at prior.
-func (e *editor) cutLines(prior, from, to int) {
+// the lines stood between blank lines, or are the last of a list, those before go too, but for what belongs to that which ends at prior.
+func (e *editor) cutLines(prior, from, to int, last bool) {
 	prior, from, to = e.nextLine(prior), e.lineStart(from), e.nextLine(to)
 	before := from
 	for before > prior && e.isBlank(e.lineStart(before-1), before) {
 		before = e.lineStart(before - 1)
 	}
-	if before > 0 && before < from && (to == len(e.data) || e.isBlank(to, e.nextLine(to))) {
+	if before > 0 && before < from && (last || to == len(e.data) || e.isBlank(to, e.nextLine(to))) {
 		from = before
 	}
 	if to == len(e.data) && from > 0 && (to == 0 || e.data[to-1] != '\n') {
@@ -162,7 +162,7 @@ func (e *editor) removeField(m *strictyaml.Node, i int) {
 	f := m.Fields[i]
 	switch last := i == len(m.Fields)-1; {
 	case m.Style == strictyaml.Block && e.ownsLine(f.Key.Start):
-		e.cutLines(m.Fields[max(i-1, 0)].End(), f.Key.Start, f.End())
+		e.cutLines(m.Fields[max(i-1, 0)].End(), f.Key.Start, f.End(), false)
 	case !last:
 		e.replace(f.Key.Start, m.Fields[i+1].Key.Start, "")
 	default:
