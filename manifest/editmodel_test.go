@@ -182,22 +182,6 @@ func entryTexts(doc *document, data []byte, names []ident.Name) (out []string) {
 	return out
 }
 
-// foreignKeys are the values of names that opkg does not read, in the entries that stand in both, unless one of them is in a list in brackets.
-func foreignKeys(doc, other *document, names []ident.Name) (out []*strictyaml.Node) {
-	for _, name := range names {
-		i, j := doc.find(name), other.find(name)
-		if i < 0 || j < 0 || doc.entries[i].list.Value.Style == strictyaml.Flow || other.entries[j].list.Value.Style == strictyaml.Flow {
-			continue
-		}
-		for _, f := range doc.entries[i].list.Value.Items[doc.entries[i].index].Fields {
-			if !slices.Contains(ownKeys, f.Key.Text) && f.Key.Text != "path" {
-				out = append(out, f.Key, f.Value)
-			}
-		}
-	}
-	return out
-}
-
 // keptLine is a line that an edit leaves alone.
 type keptLine struct {
 	text   string // without its line feed
