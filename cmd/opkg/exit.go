@@ -142,7 +142,6 @@ func (a *app) report(err error) int {
 
 // printError prints an error and its hints.
 func (a *app) printError(err error) {
-	a.progress.clear()
 	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(a.textOf(err)))
 	for _, hint := range hintsOf(err) {
 		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(hint))

@@ -30,7 +30,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd.SetArgs(args)
 	a.json = asksForJSON(args)
 	err := cmd.ExecuteContext(ctx)
-	a.finish()
+	a.progress.finish()
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
 	}
