@@ -63,6 +63,81 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// TestErrors provokes the errors of the exit table. What each says, whole, stands in testdata/errors/*.golden, to be read aloud; OPKG_UPDATE=1
+// rewrites it.
+func TestErrors(t *testing.T) {
+	golden, err := filepath.Abs("testdata/errors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/errors",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[toldKey{}] = &told{golden: golden}
+			return setupScript(env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": cmdRegistry,
+			"publish":  cmdPublish,
+			"corrupt":  cmdCorrupt,
+			"fault":    cmdFault,
+			"sed":      cmdSed,
+			"tell":     cmdTell,
+			"told":     cmdTold,
+		},
+	})
+}
+
+type toldKey struct{}
+
+// told is what a script of errors has provoked so far, and where the golden files are.
+type told struct {
+	golden string
+	text   strings.Builder
+}
+
+// changing is what differs from run to run in a message.
+var changing = regexp.MustCompile(`127\.0\.0\.1:[0-9]+|127_0_0_1_P[0-9]+|trying again in [0-9.]+m?s|in [0-9.]+ s$`)
+
+// cmdTell: tell STATUS opkg ARG... runs opkg, asserts its exit status, and notes what it says.
+func cmdTell(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[1] != "opkg" {
+		ts.Fatalf("usage: tell STATUS opkg ARG...")
+	}
+	cmdStatus(ts, false, args)
+	said := strings.ReplaceAll(ts.ReadFile("stderr"), ts.Getenv("WORK"), "/work")
+	said = changing.ReplaceAllStringFunc(said, func(s string) string {
+		switch {
+		case strings.HasPrefix(s, "127."):
+			return "127.0.0.1:8080"
+		case strings.HasPrefix(s, "127_"):
+			return "127_0_0_1_P8080"
+		}
+		return s[:strings.LastIndex(s, "in ")] + "in a moment"
+	})
+	fmt.Fprintf(&ts.Value(toldKey{}).(*told).text, "$ %s\n%sstatus %s\n\n", strings.Join(args[1:], " "), said, args[0])
+}
+
+// cmdTold: told FILE compares what was said with a golden file.
+func cmdTold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: told FILE")
+	}
+	note := ts.Value(toldKey{}).(*told)
+	file := filepath.Join(note.golden, args[0])
+	if update {
+		ts.Check(os.WriteFile(file, []byte(note.text.String()), 0o644))
+		return
+	}
+	want, err := os.ReadFile(file)
+	ts.Check(err)
+	if got := note.text.String(); got != string(want) {
+		ts.Fatalf("said:\n%s\nwant, as in %s:\n%s", got, args[0], want)
+	}
+}
+
 // setupScript gives each script a home, a workspace and nothing else of this machine.
 func setupScript(env *testscript.Env) error {
 	home := filepath.Join(env.WorkDir, "home")

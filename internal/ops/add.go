@@ -14,6 +14,7 @@ import (
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/atomicfile"
+	"github.com/openpackage/opkg/internal/nearest"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/registry"
 )
@@ -147,7 +148,7 @@ func (ws *Workspace) localDependency(dir string, specs []Spec) (manifest.Depende
 	file := filepath.Join(dir, ManifestName)
 	data, err := readUserFile(file)
 	if err != nil {
-		return manifest.Dependency{}, &FileError{Path: ws.world.show(dir), Reason: "it holds no package: " + reason(err)}
+		return manifest.Dependency{}, &PackageError{Path: ws.world.show(dir), Reason: "it holds no package: " + reason(err), HintText: "name a directory that has an " + ManifestName + ", or make a package with opkg new DIR"}
 	}
 	m, err := manifest.ParsePackage(ws.world.show(file), data)
 	if err != nil {
@@ -356,7 +357,7 @@ func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) 
 		file := w.show(ws.ManifestPath)
 		edited, missing, err := manifest.Remove(file, ws.ManifestData, names...)
 		if err == nil && len(missing) > 0 {
-			err = &NotRequiredError{File: file, Names: missing}
+			err = ws.notRequired(missing...)
 		}
 		return edited, err
 	})
@@ -364,8 +365,16 @@ func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) 
 
 // NotRequiredError says that the manifest does not ask for a name.
 type NotRequiredError struct {
-	File  string
-	Names []ident.Name
+	File   string
+	Names  []ident.Name
+	Asked  []ident.Name // what it does ask for
+	Locked []ident.Name
+}
+
+// notRequired is the *NotRequiredError of names.
+func (ws *Workspace) notRequired(names ...ident.Name) error {
+	k := ws.known()
+	return &NotRequiredError{File: ws.world.show(ws.ManifestPath), Names: names, Asked: k.Required, Locked: k.Locked}
 }
 
 func (e *NotRequiredError) Error() string {
@@ -374,4 +383,21 @@ func (e *NotRequiredError) Error() string {
 		names[i] = string(n)
 	}
 	return fmt.Sprintf("%s does not ask for %s", e.File, strings.Join(names, ", "))
+}
+
+// Hint says what was perhaps meant, or why the package is there nevertheless.
+func (e *NotRequiredError) Hint() string {
+	name := e.Names[0]
+	var asked []string
+	for _, n := range e.Asked {
+		asked = append(asked, string(n))
+	}
+	near := nearest.Word(string(name), asked)
+	switch {
+	case near != "":
+		return fmt.Sprintf("did you mean %s?", near)
+	case slices.Contains(e.Locked, name):
+		return fmt.Sprintf("other packages need it: opkg why %s says which", name)
+	}
+	return "opkg list shows what is locked"
 }
