@@ -416,6 +416,9 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	for len(servers(ts)[args[0]].hung) > 0 { // of a command before, which asked twice
+		<-servers(ts)[args[0]].hung
+	}
 	ts.Check(cmd.Start())
 	ts.Defer(func() { _ = cmd.Process.Kill() })
 	ended := make(chan error, 1)
