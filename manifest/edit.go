@@ -11,8 +11,8 @@ import (
 
 // Add returns data with deps added, or their entries changed where the name is there already, every
 // other byte untouched. In a Dependency to write, HasRange tells whether to write version:. An entry that is there keeps
-// its registry: if a registry dependency names none, keeps keys that opkg does not read, and moves if it stands in the
-// other list. The error is an *Error: the file is malformed, or cannot be edited without changing more than
+// its registry: if a registry dependency names none, keeps keys that opkg does not read, and moves as it is written if it
+// stands in the other list. The error is an *Error: the file is malformed, or cannot be edited without changing more than
 // was asked.
 func Add(file string, data []byte, deps ...Dependency) ([]byte, error) {
 	out := data
@@ -22,17 +22,17 @@ func Add(file string, data []byte, deps ...Dependency) ([]byte, error) {
 			return nil, err
 		}
 		if i := doc.find(d.Name); i >= 0 {
-			if old := doc.entries[i]; old.Dev == d.Dev {
-				if out, err = changeEntry(file, out, old, d); err != nil {
-					return nil, err
-				}
-				continue
-			}
-			if out, err = removeEntry(file, out, d.Name); err != nil {
+			old := doc.entries[i]
+			if out, err = changeEntry(file, out, old, d); err != nil {
 				return nil, err
 			}
+			if old.Dev != d.Dev {
+				out, err = moveEntry(file, out, d.Name)
+			}
+		} else {
+			out, err = addEntry(file, out, d.Dev, &item{pairs: pairsOf(d)})
 		}
-		if out, err = addEntry(file, out, d); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -133,30 +133,44 @@ func withRef(url, ref string) string {
 	return url + "#" + ref
 }
 
-// addEntry appends an entry to its list, which it makes where there is none.
-func addEntry(file string, data []byte, d Dependency) ([]byte, error) {
+// addEntry appends an entry to a list, which it makes where there is none.
+func addEntry(file string, data []byte, dev bool, it *item) ([]byte, error) {
 	doc, err := read(file, data, false)
 	if err != nil {
 		return nil, err
 	}
 	e := newEditor(data)
-	pairs := pairsOf(d)
 	if doc.root == nil {
-		e.appendList(nil, d.Dev, pairs)
+		e.appendList(nil, dev, it)
 		return e.result(file)
 	}
-	f, ok := doc.listFor(d.Dev)
+	f, ok := doc.listFor(dev)
 	switch {
 	case !ok && doc.root.Style == strictyaml.Flow:
-		e.appendFlowList(doc.root, d.Dev, pairs)
+		e.appendFlowList(doc.root, dev, it)
 	case !ok:
-		e.appendList(doc.root, d.Dev, pairs)
+		e.appendList(doc.root, dev, it)
 	case len(f.Value.Items) > 0:
-		e.appendItem(f.Value, pairs)
+		e.appendItem(f.Value, it)
 	default:
-		e.firstItem(doc.root, f, pairs)
+		e.firstItem(doc.root, f, it)
 	}
 	return e.result(file)
+}
+
+// moveEntry takes the entry of name to the other list, as it is written.
+func moveEntry(file string, data []byte, name ident.Name) ([]byte, error) {
+	doc, err := read(file, data, false)
+	if err != nil {
+		return nil, err
+	}
+	old := doc.entries[doc.find(name)]
+	n := old.list.Value.Items[old.index]
+	it := &item{pairs: pairsOf(old.Dependency), source: newEditor(data).source(old.list.Value, n), style: n.Style}
+	if data, err = removeEntry(file, data, name); err != nil {
+		return nil, err
+	}
+	return addEntry(file, data, !old.Dev, it)
 }
 
 // changeEntry edits the entry old key by key until it says d. Each step reads the text anew, so that the
@@ -215,7 +229,11 @@ func gitPairs(item *strictyaml.Node, old, d Dependency) []pair {
 	pairs := []pair{{"name", item.Get("name").Text}}
 	switch {
 	case d.HasRange:
-		pairs = append(pairs, pair{"url", url + "#" + semverFragment + d.Range.String()})
+		key := "url"
+		if item.Get("git") != nil && strings.HasPrefix(fragment, semverFragment) {
+			key = "git"
+		}
+		pairs = append(pairs, pair{key, url + "#" + semverFragment + d.Range.String()})
 	case item.Get("url") != nil:
 		pairs = append(pairs, pair{"url", withRef(url, d.Ref)})
 	case fragment != "":

@@ -17,57 +17,109 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // A golden file of testdata/edit has commands, one a line, and the manifest before and after them:
 //
-//	add NAME [KEY=VALUE]… [dev]    KEY is version, registry, git, ref, base or path
+//	add NAME [KEY=VALUE]… [dev] [& NAME …]    KEY is version, registry, git, ref, base or path
 //	remove NAME…
-//	crlf | nofinal                 the manifest ends its lines with CR LF; has no final line end
+//	crlf | nofinal                            the manifest ends its lines with CR LF; has no final line end
 //	--8<--
 //	before
 //
 //	--8<--
-//	after
+//	after, or the error and hint of the last command
 const separator = "\n--8<--\n"
 
-func TestEdit(t *testing.T) {
+type golden struct {
+	commands      []string
+	before, after []byte
+	crlf, nofinal bool
+}
+
+func readGolden(t testing.TB, file string) golden {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(data), separator)
+	if len(parts) != 3 {
+		t.Fatalf("%s has %d parts", file, len(parts))
+	}
+	g := golden{}
+	for _, line := range strings.Split(parts[0], "\n") {
+		switch line {
+		case "crlf":
+			g.crlf = true
+		case "nofinal":
+			g.nofinal = true
+		default:
+			g.commands = append(g.commands, line)
+		}
+	}
+	bytesOf := func(s string) []byte {
+		if g.nofinal {
+			s = strings.TrimSuffix(s, "\n")
+		}
+		if g.crlf {
+			s = strings.ReplaceAll(s, "\n", "\r\n")
+		}
+		return []byte(s)
+	}
+	g.before, g.after = bytesOf(parts[1]), bytesOf(parts[2])
+	if strings.HasPrefix(parts[2], "m.yml:") {
+		g.after = []byte(parts[2])
+	}
+	return g
+}
+
+// write makes the golden file anew, with what the commands gave.
+func (g golden) write(t *testing.T, file string, got []byte) {
+	t.Helper()
+	var words []string
+	if g.crlf {
+		words = append(words, "crlf")
+	}
+	if g.nofinal {
+		words = append(words, "nofinal")
+	}
+	text := strings.Join(append(words, g.commands...), "\n")
+	for _, part := range [][]byte{g.before, got} {
+		part = bytes.ReplaceAll(part, []byte("\r\n"), []byte("\n"))
+		if g.nofinal && !bytes.HasPrefix(part, []byte("m.yml:")) {
+			part = append(part, '\n')
+		}
+		text += separator + string(part)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func goldenFiles(t testing.TB) []string {
+	t.Helper()
 	files, err := filepath.Glob("testdata/edit/*.txt")
-	if err != nil || len(files) < 40 {
+	if err != nil || len(files) < 80 {
 		t.Fatalf("%d golden files, %v", len(files), err)
 	}
-	for _, file := range files {
+	return files
+}
+
+func TestEdit(t *testing.T) {
+	for _, file := range goldenFiles(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			parts := strings.Split(string(data), separator)
-			if len(parts) < 2 {
-				t.Fatal("no manifest")
-			}
-			bytesOf := func(s string) []byte {
-				if strings.Contains(parts[0], "nofinal") {
-					s = strings.TrimSuffix(s, "\n")
+			g := readGolden(t, file)
+			got := g.before
+			for i, command := range g.commands {
+				next, err := runCommand(t, got, command)
+				if e := (*Error)(nil); i == len(g.commands)-1 && errors.As(err, &e) {
+					next = fmt.Appendf(nil, "%v\nhint: %s\n", e, e.HintText)
+				} else if err != nil {
+					t.Fatalf("%s: %v", command, err)
 				}
-				if strings.Contains(parts[0], "crlf") {
-					s = strings.ReplaceAll(s, "\n", "\r\n")
-				}
-				return []byte(s)
+				got = next
 			}
-			before := bytesOf(parts[1])
-			got := edit(t, before, strings.Split(parts[0], "\n"))
 			if *update {
-				text := strings.ReplaceAll(string(got), "\r\n", "\n")
-				if strings.Contains(parts[0], "nofinal") {
-					text += "\n"
-				}
-				if err := os.WriteFile(file, []byte(parts[0]+separator+parts[1]+separator+text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if want := bytesOf(parts[2]); !bytes.Equal(got, want) {
-				t.Errorf("got\n%s\nwant\n%s", visible(got), visible(want))
-			}
-			if again := edit(t, got, strings.Split(parts[0], "\n")); !bytes.Equal(again, got) {
-				t.Errorf("the same edit again changes\n%s\ninto\n%s", visible(got), visible(again))
+				g.write(t, file, got)
+			} else if !bytes.Equal(got, g.after) {
+				t.Errorf("got\n%s\nwant\n%s", visible(got), visible(g.after))
 			}
 		})
 	}
@@ -77,33 +129,30 @@ func visible(b []byte) string {
 	return strings.NewReplacer("\r", "␍", " \n", "·\n").Replace(string(b))
 }
 
-// edit runs the commands of a golden file.
-func edit(t *testing.T, data []byte, commands []string) []byte {
+// runCommand makes the edit that a line of a golden file asks for, and holds it against the model.
+func runCommand(t *testing.T, data []byte, command string) (out []byte, err error) {
 	t.Helper()
-	for _, command := range commands {
-		words := strings.Fields(command)
-		if len(words) == 0 {
-			continue
+	words := strings.Fields(command)
+	var deps []Dependency
+	var names []ident.Name
+	switch words[0] {
+	case "add":
+		for _, one := range strings.Split(strings.TrimPrefix(command, "add "), " & ") {
+			deps = append(deps, dependencyOf(t, strings.Fields(one)))
 		}
-		var err error
-		switch words[0] {
-		case "add":
-			data, err = Add("m.yml", data, dependencyOf(t, words[1:]))
-		case "remove":
-			var names []ident.Name
-			for _, w := range words[1:] {
-				names = append(names, ident.Name(w))
-			}
-			data, _, err = Remove("m.yml", data, names...)
-		case "crlf", "nofinal", "#":
-		default:
-			err = fmt.Errorf("unknown command %s", words[0])
+		out, err = Add("m.yml", data, deps...)
+	case "remove":
+		for _, w := range words[1:] {
+			names = append(names, ident.Name(w))
 		}
-		if err != nil {
-			t.Fatalf("%s: %v", command, err)
-		}
+		out, _, err = Remove("m.yml", data, names...)
+	default:
+		t.Fatalf("unknown command %s", words[0])
 	}
-	return data
+	if err == nil {
+		checkEdit(t, data, out, deps, names)
+	}
+	return out, err
 }
 
 func dependencyOf(t *testing.T, words []string) Dependency {
@@ -174,62 +223,4 @@ func TestInit(t *testing.T) {
 			t.Errorf("Init(%s) reads as %v, %v", name, m, err)
 		}
 	}
-}
-
-// FuzzAdd holds that whatever Add and Remove accept keeps its other entries and comes back.
-func FuzzAdd(f *testing.F) {
-	files, err := filepath.Glob("testdata/edit/*.txt")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		if data, err := os.ReadFile(file); err == nil {
-			f.Add([]byte(strings.Split(string(data), separator)[1]), "^1.0.0", false)
-		}
-	}
-	f.Fuzz(func(t *testing.T, data []byte, text string, dev bool) {
-		old, err := Parse("m.yml", data)
-		if err != nil {
-			return
-		}
-		r, err := ident.ParseRange(text)
-		if err != nil {
-			return
-		}
-		out, err := Add("m.yml", data, Dependency{Name: "zzz", Range: r, HasRange: true, Dev: dev})
-		if err != nil {
-			return // said to be beyond a splice
-		}
-		fresh, err := Parse("m.yml", out)
-		if err != nil {
-			t.Fatalf("%q became %q: %v", data, out, err)
-		}
-		count := func(m *Manifest) (n, found int) {
-			for _, d := range append(m.Dependencies, m.DevDependencies...) {
-				if d.Name != "zzz" {
-					n++
-				} else if d.Range.String() == r.String() && d.Dev == dev {
-					found++
-				}
-			}
-			return n, found
-		}
-		before, _ := count(old)
-		if after, found := count(fresh); after != before || found != 1 {
-			t.Fatalf("%q became %q", data, out)
-		}
-		again, err := Add("m.yml", out, Dependency{Name: "zzz", Range: r, HasRange: true, Dev: dev})
-		if err != nil || !bytes.Equal(again, out) {
-			t.Fatalf("%q, added again, became %q: %v", out, again, err)
-		}
-		without, _, err := Remove("m.yml", out, "zzz")
-		if err != nil {
-			return
-		}
-		if m, err := Parse("m.yml", without); err != nil {
-			t.Fatal(err)
-		} else if after, found := count(m); after != before || found != 0 {
-			t.Fatalf("%q without zzz became %q", out, without)
-		}
-	})
 }

@@ -68,6 +68,7 @@ func isPlainWord(s string) bool {
 type look struct {
 	key, name, value strictyaml.Style // the style of keys, of names and of other values
 	padded           bool             // { name: a } rather than {name: a}
+	indent, end      int              // of the keys and the closing brace, where each key has a line of its own; else 0
 }
 
 // lookOf takes the look of an entry; nil gives the look of a new file.
@@ -77,6 +78,9 @@ func lookOf(n *strictyaml.Node, data []byte) look {
 		return l
 	}
 	l.padded = n.Style == strictyaml.Flow && n.Start+1 < len(data) && data[n.Start+1] == ' '
+	if e := newEditor(data); n.Style == strictyaml.Flow && e.ownsLine(n.Fields[0].Key.Start) && e.ownsLine(n.End()-1) {
+		l.indent, l.end = n.Fields[0].Key.Column-1, n.End()-1-e.lineStart(n.End()-1)
+	}
 	for _, f := range n.Fields {
 		l.key = f.Key.Style
 		switch {
@@ -107,19 +111,23 @@ func (l look) flow(pairs []pair) string {
 	for i, p := range pairs {
 		parts[i] = l.field(p)
 	}
-	if l.padded {
+	switch {
+	case l.indent > 0:
+		line := "\n" + strings.Repeat(" ", l.indent)
+		return "{" + line + strings.Join(parts, ","+line) + "\n" + strings.Repeat(" ", l.end) + "}"
+	case l.padded:
 		return "{ " + strings.Join(parts, ", ") + " }"
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // block writes the lines of a mapping; all but the first begin with a line end and indent.
-func (l look) block(pairs []pair, eol string, indent int) string {
+func (l look) block(pairs []pair, indent int) string {
 	parts := make([]string, len(pairs))
 	for i, p := range pairs {
 		parts[i] = l.field(p)
 	}
-	return strings.Join(parts, eol+strings.Repeat(" ", indent))
+	return strings.Join(parts, "\n"+strings.Repeat(" ", indent))
 }
 
 // Init is a new openpackage.yml, in the form that the OpenPackage client writes.

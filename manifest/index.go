@@ -110,13 +110,13 @@ func (e *editor) indexLines(entries []IndexEntry) []string {
 // indexEntry writes an entry in block style, its name indented by indent and its keys by step more.
 func (e *editor) indexEntry(entry IndexEntry, name strictyaml.Style, indent, step int) string {
 	inner := indent + step
-	return strings.Repeat(" ", indent) + scalar(string(entry.Name), name) + ":" + e.eol +
-		strings.Repeat(" ", inner) + lookOf(nil, nil).block(entry.pairs(), e.eol, inner)
+	return strings.Repeat(" ", indent) + scalar(string(entry.Name), name) + ":\n" +
+		strings.Repeat(" ", inner) + lookOf(nil, nil).block(entry.pairs(), inner)
 }
 
 // wholeIndex is the text of an index that holds entries, sorted by name, and nothing else.
 func (e *editor) wholeIndex(entries []IndexEntry) string {
-	return strings.Join(append(slices.Concat(indexHeader, e.indexLines(entries)), ""), e.eol)
+	return strings.Join(append(slices.Concat(indexHeader, e.indexLines(entries)), ""), "\n")
 }
 
 // setIndexEntry sets path and version of the entry f of packages.
@@ -129,7 +129,7 @@ func (e *editor) setIndexEntry(packages *strictyaml.Node, f strictyaml.Field, en
 	if len(fields) == 0 {
 		if at, ok := e.emptied(f); ok && packages.Style == strictyaml.Block {
 			inner := packages.Column + 1
-			e.insert(at, e.eol+strings.Repeat(" ", inner)+l.block(entry.pairs(), e.eol, inner))
+			e.insert(at, "\n"+strings.Repeat(" ", inner)+l.block(entry.pairs(), inner))
 			return nil
 		}
 		return f.Value.Errorf("remove the entry", "the entry of %s is empty", entry.Name)
@@ -159,7 +159,7 @@ func (e *editor) addIndexEntries(root *strictyaml.Node, f strictyaml.Field, entr
 			return packages.Errorf("write packages: {} in a line of its own", "packages is empty in a way that opkg cannot edit")
 		}
 		for _, entry := range entries {
-			e.insert(at, e.eol+e.indexEntry(entry, strictyaml.Plain, 2, 2))
+			e.insert(at, "\n"+e.indexEntry(entry, strictyaml.Plain, 2, 2))
 		}
 		return nil
 	}
@@ -179,12 +179,12 @@ func (e *editor) addIndexEntries(root *strictyaml.Node, f strictyaml.Field, entr
 			l := look{key: packages.Fields[0].Key.Style, name: packages.Fields[0].Key.Style, value: packages.Fields[0].Key.Style}
 			e.insert(packages.Fields[len(packages.Fields)-1].End(), ", "+scalar(string(entry.Name), l.key)+": "+l.flow(entry.pairs()))
 		case i == 0:
-			e.insert(e.lineEnd(f.ColonEnd()), e.eol+e.indexEntry(entry, nameStyle(entry.Name, quotes), packages.Column-1, step))
+			e.insert(e.lineEnd(f.ColonEnd()), "\n"+e.indexEntry(entry, nameStyle(entry.Name, quotes), packages.Column-1, step))
 		default:
 			if i < 0 {
 				i = len(packages.Fields)
 			}
-			e.insert(e.lineEnd(packages.Fields[i-1].End()), e.eol+e.indexEntry(entry, nameStyle(entry.Name, quotes), packages.Column-1, step))
+			e.insert(e.lineEnd(packages.Fields[i-1].End()), "\n"+e.indexEntry(entry, nameStyle(entry.Name, quotes), packages.Column-1, step))
 		}
 	}
 	return nil

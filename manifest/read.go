@@ -217,6 +217,9 @@ func fieldOf(n *strictyaml.Node, key string) (strictyaml.Field, bool) {
 func rangeOf(n *strictyaml.Node, what string) (ident.Range, error) {
 	s, err := n.AsText(what)
 	if err != nil {
+		if none := (*Error)(nil); n.IsNull() && errors.As(err, &none) {
+			none.HintText = "write a range such as ^1.0.0, or remove the line"
+		}
 		return ident.Range{}, numberHint(err, n, "write it in quotes, \"%[1]s\", or whole, %[1]s.0")
 	}
 	rng, err := ident.ParseRange(s)

@@ -11,7 +11,7 @@ import (
 // editor collects changes of a text at offsets of the text as it was read.
 type editor struct {
 	data    []byte
-	eol     string // as the text's first line ends
+	eol     string // as the text's first line ends: for a line that has no end
 	changes []change
 }
 
@@ -29,7 +29,11 @@ func newEditor(data []byte) *editor {
 	return e
 }
 
+// replace writes text, whose lines end with LF, with the line ends that the text has there.
 func (e *editor) replace(from, to int, text string) {
+	if eol := e.eolOf(from); eol != "\n" {
+		text = strings.ReplaceAll(text, "\n", eol)
+	}
 	e.changes = append(e.changes, change{from, to, text})
 }
 
@@ -64,6 +68,14 @@ func (e *editor) lineEnd(i int) int {
 	return end
 }
 
+// eolOf is how the line of i ends.
+func (e *editor) eolOf(i int) string {
+	if end := e.lineEnd(i); end < len(e.data) {
+		return string(e.data[end:e.nextLine(i)])
+	}
+	return e.eol
+}
+
 // nextLine is the offset of the line behind that of i, or the end of the text.
 func (e *editor) nextLine(i int) int {
 	if j := bytes.IndexByte(e.data[i:], '\n'); j >= 0 {
@@ -95,14 +107,14 @@ func (e *editor) comma(i int) (behind int, ok bool) {
 }
 
 // cutLines removes the lines of from to to. At the end of a text that has no final line end it removes the one before instead. Where
-// the lines stood between blank lines, those before go too.
-func (e *editor) cutLines(from, to int) {
-	from, to = e.lineStart(from), e.nextLine(to)
+// the lines stood between blank lines, or are the last of a list, those before go too, but for what belongs to that which ends at prior.
+func (e *editor) cutLines(prior, from, to int, last bool) {
+	prior, from, to = e.nextLine(prior), e.lineStart(from), e.nextLine(to)
 	before := from
-	for before > 0 && e.isBlank(e.lineStart(before-1), before) {
+	for before > prior && e.isBlank(e.lineStart(before-1), before) {
 		before = e.lineStart(before - 1)
 	}
-	if before > 0 && before < from && (to == len(e.data) || e.isBlank(to, e.nextLine(to))) {
+	if before > 0 && before < from && (last || to == len(e.data) || e.isBlank(to, e.nextLine(to))) {
 		from = before
 	}
 	if to == len(e.data) && from > 0 && (to == 0 || e.data[to-1] != '\n') {
@@ -129,10 +141,20 @@ func (e *editor) setScalar(f strictyaml.Field, s string, l look) {
 func (e *editor) insertField(m *strictyaml.Node, i int, p pair, l look) {
 	end := m.Fields[i].End()
 	if m.Style == strictyaml.Flow {
-		e.insert(end, ", "+l.field(p))
+		behind, comma := e.comma(end)
+		switch ownLine := e.ownsLine(m.Fields[i].Key.Start) && e.restIsComment(behind); {
+		case !ownLine:
+			e.insert(end, ", "+l.field(p))
+			return
+		case comma:
+			e.insert(e.lineEnd(behind), "\n"+strings.Repeat(" ", m.Fields[i].Key.Column-1)+l.field(p)+",")
+		default:
+			e.insert(end, ",")
+			e.insert(e.lineEnd(end), "\n"+strings.Repeat(" ", m.Fields[i].Key.Column-1)+l.field(p))
+		}
 		return
 	}
-	e.insert(e.lineEnd(end), e.eol+strings.Repeat(" ", m.Column-1)+l.field(p))
+	e.insert(e.lineEnd(end), "\n"+strings.Repeat(" ", m.Column-1)+l.field(p))
 }
 
 // removeField removes field i of the mapping m, which has others.
@@ -140,7 +162,7 @@ func (e *editor) removeField(m *strictyaml.Node, i int) {
 	f := m.Fields[i]
 	switch last := i == len(m.Fields)-1; {
 	case m.Style == strictyaml.Block && e.ownsLine(f.Key.Start):
-		e.cutLines(f.Key.Start, f.End())
+		e.cutLines(m.Fields[max(i-1, 0)].End(), f.Key.Start, f.End(), false)
 	case !last:
 		e.replace(f.Key.Start, m.Fields[i+1].Key.Start, "")
 	default:
@@ -167,14 +189,14 @@ func (e *editor) emptied(f strictyaml.Field) (at int, ok bool) {
 
 // appendBlock adds lines, the first of them a new key, to the end of the document.
 func (e *editor) appendBlock(root *strictyaml.Node, lines []string) {
-	text := strings.Join(lines, e.eol)
+	text := strings.Join(lines, "\n")
 	if root != nil && bytes.Contains(e.data[root.End():], []byte("\n...")) {
-		e.insert(e.lineEnd(root.End()), e.eol+text)
+		e.insert(e.lineEnd(root.End()), "\n"+text)
 		return
 	}
 	if n := len(e.data); n > 0 && e.data[n-1] != '\n' {
-		e.insert(n, e.eol+text)
+		e.insert(n, "\n"+text)
 		return
 	}
-	e.insert(len(e.data), text+e.eol)
+	e.insert(len(e.data), text+"\n")
 }

@@ -18,10 +18,32 @@ func verify(file string, before, after []byte, deps []Dependency, removed []iden
 	if err != nil {
 		return uneditable(file)
 	}
-	if !sameRest(old, fresh, deps, removed) || !hasAll(old, fresh, deps) {
+	names := make([]ident.Name, len(deps))
+	for i, d := range deps {
+		names[i] = d.Name
+	}
+	if !sameRest(old, fresh, deps, removed) || !hasAll(old, fresh, deps) ||
+		!slices.EqualFunc(foreignKeys(old, fresh, names), foreignKeys(fresh, old, names), strictyaml.Equal) {
 		return uneditable(file)
 	}
 	return nil
+}
+
+// foreignKeys are the keys that opkg does not read, and their values, of those entries names that stand in both documents and in no list
+// in brackets: an entry that moves between such a list and another is written anew.
+func foreignKeys(doc, other *document, names []ident.Name) (out []*strictyaml.Node) {
+	for _, name := range names {
+		i, j := doc.find(name), other.find(name)
+		if i < 0 || j < 0 || doc.entries[i].list.Value.Style == strictyaml.Flow || other.entries[j].list.Value.Style == strictyaml.Flow {
+			continue
+		}
+		for _, f := range doc.entries[i].list.Value.Items[doc.entries[i].index].Fields {
+			if !slices.Contains(ownKeys, f.Key.Text) && f.Key.Text != "path" {
+				out = append(out, f.Key, f.Value)
+			}
+		}
+	}
+	return out
 }
 
 // hasAll reports whether fresh has each of deps as asked; the last of one name counts.
@@ -29,10 +51,10 @@ func hasAll(old, fresh *document, deps []Dependency) bool {
 	last := map[ident.Name]Dependency{}
 	for _, d := range deps {
 		if d.Registry == "" && d.Git == "" && d.Path == "" {
-			if i := old.find(d.Name); i >= 0 && old.entries[i].Dev == d.Dev {
+			if i := old.find(d.Name); i >= 0 {
 				d.Registry = old.entries[i].Registry
 			}
-			if earlier, ok := last[d.Name]; ok && earlier.Dev == d.Dev && earlier.Registry != "" {
+			if earlier, ok := last[d.Name]; ok && earlier.Registry != "" {
 				d.Registry = earlier.Registry
 			}
 		}

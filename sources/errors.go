@@ -62,8 +62,13 @@ func (e *UnavailableError) Error() string {
 
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// Hint is that of the cause.
-func (e *UnavailableError) Hint() string { return hintOf(e.Err) }
+// Hint is that of the cause, or what to do about one that says nothing.
+func (e *UnavailableError) Hint() string {
+	if hint := hintOf(e.Err); hint != "" {
+		return hint
+	}
+	return "check the network and the registry's URL, and try again; opkg sync --offline takes what is in the store"
+}
 
 // NotAllowedError says that a package may not come from where somebody wants it to come from.
 type NotAllowedError struct {

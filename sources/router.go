@@ -67,7 +67,7 @@ func NewRouter(cfg *config.Config, pins map[ident.Name]string, open func(config.
 		reg, ok := cfg.ByAlias(alias)
 		if !ok {
 			return nil, &PinError{Name: name, Alias: alias, Reason: "no registry of that name is configured",
-				HintText: "configured are " + strings.Join(aliases(cfg.Registries), ", ")}
+				HintText: "configured registries: " + strings.Join(aliases(cfg.Registries), ", ")}
 		}
 		if owner, ok := r.scopeOwner(name); ok && owner.Source != reg.Source {
 			return nil, &PinError{Name: name, Alias: alias,

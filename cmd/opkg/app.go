@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -35,16 +36,22 @@ type app struct {
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {
 	out := &output{w: stdout}
-	return &app{stdin: stdin, stdout: out, out: out, stderr: stderr, start: time.Now()}
+	a := &app{stdin: stdin, stdout: out, out: out, start: time.Now()}
+	a.progress = &progress{w: stderr, width: a.progressWidth, now: time.Now, started: a.start}
+	a.stderr = a.progress
+	out.before = a.progress.clear // stdout and stderr may be one terminal
+	return a
 }
 
 // output remembers the first error of writing, so that a full disk does not look like success.
 type output struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	before func() // is called before each write
+	err    error
 }
 
 func (o *output) Write(p []byte) (int, error) {
+	o.before()
 	n, err := o.w.Write(p)
 	if o.err == nil {
 		o.err = err
@@ -138,15 +145,19 @@ func (a *app) near(path string) string {
 
 // terminal reports whether w is a terminal, and its width in columns.
 func terminal(w io.Writer) (width int, ok bool) {
-	if o, isOutput := w.(*output); isOutput {
-		w = o.w
+	switch inner := w.(type) {
+	case *output:
+		w = inner.w
+	case *progress:
+		w = inner.w
 	}
 	f, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return 0, false
 	}
+	const usual = 80 // where a terminal does not know
 	width, _, err := term.GetSize(int(f.Fd()))
-	return width, err == nil
+	return cmp.Or(width, usual), err == nil
 }
 
 // note prints one line for people, unless -q. Names of files may be anybody's: what could drive a terminal is escaped.
@@ -154,9 +165,5 @@ func (a *app) note(format string, args ...any) {
 	if a.quiet {
 		return
 	}
-	a.progress.clear()
 	fmt.Fprintln(a.stderr, message(fmt.Sprintf(format, args...)))
 }
-
-// finish ends the progress line, if there is one.
-func (a *app) finish() { a.progress.clear() }

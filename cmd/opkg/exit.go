@@ -90,7 +90,7 @@ func (e *usageError) Error() string { return e.msg }
 func (e *usageError) Hint() string  { return e.hint }
 
 func usagef(format string, args ...any) error {
-	return &usageError{msg: fmt.Sprintf(format, args...), hint: "opkg help shows how it is used"}
+	return &usageError{msg: fmt.Sprintf(format, args...)} // run adds the hint
 }
 
 // hinted adds a hint to an error.
@@ -114,6 +114,14 @@ func hintsOf(err error) []string {
 	}
 	if hint := diskHint(err); hint != "" {
 		return []string{hint}
+	}
+	switch {
+	case as[*archive.UnsafeError](err):
+		return []string{"nothing of it was kept: tell whoever published it"}
+	case as[*registry.Error](err) && strings.Contains(err.Error(), "HTML page"):
+		return []string{"a page for people answers there, perhaps one to sign in: check the registry's URL (opkg config shows it)"}
+	case as[*registry.Error](err):
+		return []string{"tell the registry's owner, who can ask opkg registry check"}
 	}
 	return nil
 }
@@ -142,7 +150,6 @@ func (a *app) report(err error) int {
 
 // printError prints an error and its hints.
 func (a *app) printError(err error) {
-	a.progress.clear()
 	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, red, "opkg: error:"), message(a.textOf(err)))
 	for _, hint := range hintsOf(err) {
 		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(hint))

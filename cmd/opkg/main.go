@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log"
 	"os"
@@ -29,8 +30,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd := newRoot(a)
 	cmd.SetArgs(args)
 	a.json = asksForJSON(args)
-	err := cmd.ExecuteContext(ctx)
-	a.finish()
+	used, err := cmd.ExecuteContextC(ctx)
+	if wrong := (*usageError)(nil); errors.As(err, &wrong) && wrong.hint == "" {
+		wrong.hint = used.CommandPath() + " --help shows how it is used"
+	}
+	a.progress.finish()
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
 	}

@@ -58,8 +58,84 @@ func TestScripts(t *testing.T) {
 			"requests":  cmdRequests,
 			"badserver": cmdBadServer,
 			"gitserver": cmdGitServer,
+			"interrupt": cmdInterrupt,
 		},
 	})
+}
+
+// TestErrors provokes the errors of the exit table. What each says, whole, stands in testdata/errors/*.golden, to be read aloud; OPKG_UPDATE=1
+// rewrites it.
+func TestErrors(t *testing.T) {
+	golden, err := filepath.Abs("testdata/errors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/errors",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[toldKey{}] = &told{golden: golden}
+			return setupScript(env)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": cmdRegistry,
+			"publish":  cmdPublish,
+			"corrupt":  cmdCorrupt,
+			"fault":    cmdFault,
+			"sed":      cmdSed,
+			"tell":     cmdTell,
+			"told":     cmdTold,
+		},
+	})
+}
+
+type toldKey struct{}
+
+// told is what a script of errors has provoked so far, and where the golden files are.
+type told struct {
+	golden string
+	text   strings.Builder
+}
+
+// changing is what differs from run to run in a message.
+var changing = regexp.MustCompile(`127\.0\.0\.1:[0-9]+|127_0_0_1_P[0-9]+|trying again in [0-9.]+m?s|in [0-9.]+ s$`)
+
+// cmdTell: tell STATUS opkg ARG... runs opkg, asserts its exit status, and notes what it says.
+func cmdTell(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[1] != "opkg" {
+		ts.Fatalf("usage: tell STATUS opkg ARG...")
+	}
+	cmdStatus(ts, false, args)
+	said := strings.ReplaceAll(ts.ReadFile("stderr"), ts.Getenv("WORK"), "/work")
+	said = changing.ReplaceAllStringFunc(said, func(s string) string {
+		switch {
+		case strings.HasPrefix(s, "127."):
+			return "127.0.0.1:8080"
+		case strings.HasPrefix(s, "127_"):
+			return "127_0_0_1_P8080"
+		}
+		return s[:strings.LastIndex(s, "in ")] + "in a moment"
+	})
+	fmt.Fprintf(&ts.Value(toldKey{}).(*told).text, "$ %s\n%sstatus %s\n\n", strings.Join(args[1:], " "), said, args[0])
+}
+
+// cmdTold: told FILE compares what was said with a golden file.
+func cmdTold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: told FILE")
+	}
+	note := ts.Value(toldKey{}).(*told)
+	file := filepath.Join(note.golden, args[0])
+	if update {
+		ts.Check(os.WriteFile(file, []byte(note.text.String()), 0o644))
+		return
+	}
+	want, err := os.ReadFile(file)
+	ts.Check(err)
+	if got := note.text.String(); got != string(want) {
+		ts.Fatalf("said:\n%s\nwant, as in %s:\n%s", got, args[0], want)
+	}
 }
 
 // setupScript gives each script a home, a workspace and nothing else of this machine.
@@ -103,6 +179,8 @@ type server struct {
 	token  string   // bearer token that every request must carry
 	faults []fault
 	seen   int // requests for archives so far
+
+	hung chan struct{} // a request that waits for its client to go away, as "hang" orders
 }
 
 // fault is what happens to the n-th request for an archive (counting from 1), or to all for n == 0.
@@ -157,6 +235,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "html":
 		fmt.Fprint(rec, "<html><body>Please log in</body></html>")
 		return
+	case "hang":
+		s.hung <- struct{}{}
+		<-r.Context().Done()
+		return
 	case "slow":
 		time.Sleep(50 * time.Millisecond)
 	case "late403":
@@ -197,7 +279,7 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	name := args[1]
 	switch args[0] {
 	case "start":
-		s := &server{dir: ts.MkAbs(name)}
+		s := &server{dir: ts.MkAbs(name), hung: make(chan struct{}, 100)}
 		if len(args) == 4 && args[2] == "token" {
 			s.token = args[3]
 		}
@@ -316,6 +398,41 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 		f.n = s.seen + n
 	}
 	s.faults = append(s.faults, f)
+}
+
+// cmdInterrupt: interrupt DIR FILE COMMAND... runs a command and interrupts it as a person does when the registry in DIR hangs. It must end
+// with status 130; FILE gets what it says on stderr.
+func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || args[2] != "opkg" {
+		ts.Fatalf("usage: interrupt DIR FILE opkg ARG...")
+	}
+	exe, err := os.Executable()
+	ts.Check(err)
+	cmd := exec.Command(exe, args[3:]...)
+	cmd.Args[0] = "opkg"
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"HOME", "USERPROFILE", "PATH", "CI", "NO_COLOR", "OPKG_HOME"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	for len(servers(ts)[args[0]].hung) > 0 { // of a command before, which asked twice
+		<-servers(ts)[args[0]].hung
+	}
+	ts.Check(cmd.Start())
+	ts.Defer(func() { _ = cmd.Process.Kill() })
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-servers(ts)[args[0]].hung:
+		ts.Check(cmd.Process.Signal(os.Interrupt))
+		err = <-ended
+	case err = <-ended:
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		ts.Fatalf("exit status %d, %v, want 130\n%s", code, err, &stderr)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), stderr.Bytes(), 0o644))
 }
 
 // cmdPublish: publish DIR NAME@VERSION [DEP@RANGE]... packs a small package into the registry in DIR and indexes it.

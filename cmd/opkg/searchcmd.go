@@ -117,7 +117,6 @@ func (a *app) tellFailed(failed []sources.SearchFailure) error {
 
 // warn prints what is not an error, with its hints.
 func (a *app) warn(err error) {
-	a.progress.clear()
 	fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, yellow, "opkg: warning:"), message(err.Error()))
 	for _, hint := range hintsOf(err) {
 		fmt.Fprintf(a.stderr, "%s %s\n", a.paint(a.stderr, cyan, "opkg: hint:"), message(hint))

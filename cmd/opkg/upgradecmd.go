@@ -96,7 +96,6 @@ func outdatedCmd(a *app) *cobra.Command {
 
 func (a *app) renderOutdated(list []ops.OutdatedPackage, unsolved error) error {
 	if unsolved != nil {
-		a.progress.clear()
 		fmt.Fprintf(a.stderr, "%s with the newest versions %s has no solution: opkg lock --upgrade says why\n", a.paint(a.stderr, yellow, "opkg: warning:"), ops.ManifestName)
 	}
 	rows := 0

@@ -68,7 +68,6 @@ func (a *app) shown(err error) error {
 }
 
 func (a *app) renderVerify(res *ops.VerifyResult, err error) {
-	a.progress.clear()
 	for _, p := range res.Repaired {
 		fmt.Fprintln(a.stdout, a.paint(a.stdout, yellow, "was wrong: ")+message(p.String()))
 	}

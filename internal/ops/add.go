@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/atomicfile"
+	"github.com/openpackage/opkg/internal/nearest"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/registry"
 )
@@ -30,7 +33,12 @@ type SpecError struct {
 	Err   error
 }
 
-func (e *SpecError) Error() string { return fmt.Sprintf("%q: %v", e.Input, e.Err) }
+func (e *SpecError) Error() string {
+	if text := e.Err.Error(); strings.HasPrefix(text, strconv.Quote(e.Input)) {
+		return text
+	}
+	return fmt.Sprintf("%q: %v", e.Input, e.Err)
+}
 func (e *SpecError) Unwrap() error { return e.Err }
 
 // Hint shows the form.
@@ -140,7 +148,7 @@ func (ws *Workspace) localDependency(dir string, specs []Spec) (manifest.Depende
 	file := filepath.Join(dir, ManifestName)
 	data, err := readCommitted(dir, file)
 	if err != nil {
-		return manifest.Dependency{}, &FileError{Path: ws.world.show(dir), Reason: "it holds no package: " + reason(err)}
+		return manifest.Dependency{}, &PackageError{Path: ws.world.show(dir), Reason: "it holds no package: " + reason(err), HintText: "name a directory that has an " + ManifestName + ", or make a package with opkg new DIR"}
 	}
 	m, err := manifest.ParsePackage(ws.world.show(file), data)
 	if err != nil {
@@ -217,6 +225,7 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 	if next.Manifest, err = manifest.Parse(w.show(ws.ManifestPath), edited); err != nil {
 		return nil, nil, err
 	}
+	keepPlaces(next.Manifest, ws.Manifest)
 	if !opt.NoLock {
 		opt.relock.DryRun = true
 		if res.Lock, err = next.lock(ctx, opt.relock); err != nil {
@@ -238,6 +247,26 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 		return nil, nil, err
 	}
 	return &next, res, nil
+}
+
+// keepPlaces gives what an edited manifest asks for the places in the file as it still stands, for messages: what the file does not ask
+// for yet has none.
+func keepPlaces(edited, file *manifest.Manifest) {
+	standing := map[string]manifest.Position{}
+	key := func(d manifest.Dependency) string {
+		return fmt.Sprintf("%s\n%s\n%s\n%s\n%s\n%s\n%s\n%t", d.Name, d.Range, d.Registry, d.Git, d.Ref, d.Base, d.Path, d.Dev)
+	}
+	for _, d := range slices.Concat(file.Dependencies, file.DevDependencies) {
+		standing[key(d)] = d.Pos
+	}
+	for _, list := range [][]manifest.Dependency{edited.Dependencies, edited.DevDependencies} {
+		for i := range list {
+			list[i].Pos = standing[key(list[i])]
+		}
+	}
+	for i := range edited.Overrides { // no edit changes these
+		edited.Overrides[i].Pos = file.Overrides[i].Pos
+	}
 }
 
 // writeManifest replaces the manifest by data, unless somebody else did so since it was read.
@@ -328,7 +357,7 @@ func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) 
 		file := w.show(ws.ManifestPath)
 		edited, missing, err := manifest.Remove(file, ws.ManifestData, names...)
 		if err == nil && len(missing) > 0 {
-			err = &NotRequiredError{File: file, Names: missing}
+			err = ws.notRequired(missing...)
 		}
 		return edited, err
 	})
@@ -336,8 +365,16 @@ func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) 
 
 // NotRequiredError says that the manifest does not ask for a name.
 type NotRequiredError struct {
-	File  string
-	Names []ident.Name
+	File   string
+	Names  []ident.Name
+	Asked  []ident.Name // what it does ask for
+	Locked []ident.Name
+}
+
+// notRequired is the *NotRequiredError of names.
+func (ws *Workspace) notRequired(names ...ident.Name) error {
+	k := ws.known()
+	return &NotRequiredError{File: ws.world.show(ws.ManifestPath), Names: names, Asked: k.Required, Locked: k.Locked}
 }
 
 func (e *NotRequiredError) Error() string {
@@ -346,4 +383,21 @@ func (e *NotRequiredError) Error() string {
 		names[i] = string(n)
 	}
 	return fmt.Sprintf("%s does not ask for %s", e.File, strings.Join(names, ", "))
+}
+
+// Hint says what was perhaps meant, or why the package is there nevertheless.
+func (e *NotRequiredError) Hint() string {
+	name := e.Names[0]
+	var asked []string
+	for _, n := range e.Asked {
+		asked = append(asked, string(n))
+	}
+	near := nearest.Word(string(name), asked)
+	switch {
+	case near != "":
+		return fmt.Sprintf("did you mean %s?", near)
+	case slices.Contains(e.Locked, name):
+		return fmt.Sprintf("other packages need it: opkg why %s says which", name)
+	}
+	return "opkg list shows what is locked"
 }

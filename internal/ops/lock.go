@@ -221,7 +221,12 @@ func (ws *Workspace) problem(requires []lock.Require, old *lock.Lock, opt LockOp
 	where := map[ident.Name]manifest.Position{}
 	ranges := map[ident.Name]ident.Range{}
 	file := ws.world.show(ws.ManifestPath)
-	at := func(pos manifest.Position) string { return fmt.Sprintf("%s:%d", file, pos.Line) }
+	at := func(pos manifest.Position) string {
+		if pos.Line == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%s:%d", file, pos.Line)
+	}
 	for _, list := range [][]manifest.Dependency{ws.Manifest.Dependencies, ws.Manifest.DevDependencies} {
 		for _, d := range list {
 			where[d.Name], ranges[d.Name] = d.Pos, d.Range

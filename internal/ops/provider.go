@@ -179,6 +179,18 @@ func (e *LocalError) Error() string {
 	return fmt.Sprintf("%s: read the package in %s: %v", e.Name, e.Path, e.Err)
 }
 
+// Hint says what to do where the directory holds no package; else that of the cause.
+func (e *LocalError) Hint() string {
+	if errors.Is(e.Err, os.ErrNotExist) {
+		return fmt.Sprintf("%s asks for %s in that directory: correct its base:, or make the package with opkg new %s", ManifestName, e.Name, e.Path)
+	}
+	var h interface{ Hint() string }
+	if errors.As(e.Err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
 func (e *LocalError) Unwrap() error { return e.Err }
 
 // Versions implements solver.Provider.

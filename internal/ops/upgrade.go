@@ -63,7 +63,7 @@ func (ws *Workspace) latest(ctx context.Context, names []ident.Name) ([]manifest
 	}
 	for _, n := range names {
 		if !asked[n] {
-			return nil, &NotRequiredError{File: ws.world.show(ws.ManifestPath), Names: []ident.Name{n}}
+			return nil, ws.notRequired(n)
 		}
 	}
 	return out, nil

@@ -101,11 +101,13 @@ func (n *Node) plainEnd() int {
 	return i
 }
 
-// literalEnd is the end of the last line of a | or > scalar that is not blank, or of its header. Its content is as
-// far indented as its first line that is not blank.
+// literalEnd is the end of the last line of a | or > scalar that is not blank, or of its header; of |+ and >+, the last blank line behind it
+// counts. Its content is as far indented as its first line that is not blank.
 func (n *Node) literalEnd() int {
 	data := n.doc.data
 	end := lineEnd(data, n.Start)
+	header, _, _ := bytes.Cut(data[n.Start:end], []byte("#"))
+	keep := bytes.IndexByte(header, '+') >= 0
 	indent := -1
 	for start := end + 1; start < len(data); {
 		stop := lineEnd(data, start)
@@ -122,6 +124,8 @@ func (n *Node) literalEnd() int {
 				break
 			}
 			end = start + len(content)
+		} else if keep {
+			end = stop
 		}
 		start = stop + 1
 	}

@@ -153,10 +153,23 @@ func decode(doc *document) (root *yaml.Node, err error) {
 }
 
 var (
+	unknownAlias = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
 	libraryError = regexp.MustCompile(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
 	// needsQuotes finds a value that begins with a character which means something else to YAML.
 	needsQuotes = regexp.MustCompile("(?:^[ ]*|[:-] +|[\\[{,] *)([@`%*&!|>][^ ,\\]}#][^,\\]}#]*)")
 )
+
+// aliasError is the error about *name, which refers to nothing: the library tells no line.
+func aliasError(doc *document, name string) *Error {
+	e := &Error{File: doc.file, Msg: fmt.Sprintf("the alias *%s: aliases are not read", name), HintText: fmt.Sprintf(`write the value out, or "*%s" in quotes`, name)}
+	place := regexp.MustCompile(`(?m)(?:^ *|[:\-\[{,] +)(\*` + regexp.QuoteMeta(name) + `)(?:[ ,\]}\r]|$)`)
+	if at := place.FindSubmatchIndex(withoutBOM(doc.data)); at != nil {
+		before := withoutBOM(doc.data)[:at[2]]
+		e.Line = bytes.Count(before, []byte("\n")) + 1
+		e.Column = utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	}
+	return e
+}
 
 // syntaxError gives an error of the YAML library its place, and a hint for the common slips: a
 // scoped name, a range or * without quotes, and tabs.
@@ -167,6 +180,9 @@ func syntaxError(doc *document, err error) error {
 		return e
 	}
 	e.Msg = "it is not YAML: " + m[2]
+	if alias := unknownAlias.FindStringSubmatch(m[2]); alias != nil {
+		return aliasError(doc, alias[1])
+	}
 	e.Line, _ = strconv.Atoi(m[1])
 	e.Line = max(e.Line, 1)
 	lines := strings.Split(string(withoutBOM(doc.data)), "\n")
