@@ -50,7 +50,7 @@ type CacheOptions struct {
 type Cached struct {
 	src Revalidator
 	opt CacheOptions
-	dir cacheDir
+	dir *cacheDir
 }
 
 // NewCached wraps src. Nothing is read yet.
@@ -80,6 +80,7 @@ func (e *offlineError) Hint() string  { return "run the command once with the ne
 
 // List implements Source.
 func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, error) {
+	defer c.dir.pack.use()()
 	old := c.load(name)
 	switch {
 	case c.opt.Offline && old == nil:

@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -259,15 +260,16 @@ func TestDamagedCache(t *testing.T) {
 	for what, damage := range map[string]func(path string) error{
 		"gone":      os.Remove,
 		"empty":     func(p string) error { return os.Truncate(p, 0) },
-		"cut":       func(p string) error { return os.Truncate(p, 300) },
+		"cut":       func(p string) error { return os.Truncate(p, 200) },
+		"cut early": func(p string) error { return os.Truncate(p, 20) },
 		"flipped":   func(p string) error { return edit(p, `"1.0.0"`, `"1.0.1"`) },
 		"other":     func(p string) error { return edit(p, string(first), string(second)) },
-		"newer":     func(p string) error { return edit(p, `"format":1`, `"format":2`) },
+		"newer":     func(p string) error { return edit(p, `"format":2`, `"format":3`) },
 		"directory": func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) },
 	} {
 		s := newSession(t, good, good)
 		s.want(1, 1)
-		if err := damage(cacheDirOf(s.opt.Dir, first).file("pkg")); err != nil {
+		if err := damage(cacheDirOf(s.opt.Dir, first).pack.file); err != nil {
 			t.Fatal(err)
 		}
 		s.want(1, 2)
@@ -300,10 +302,14 @@ func edit(path, old, new string) error {
 func TestCacheFilesAreSeparate(t *testing.T) {
 	seen := map[string]bool{}
 	for _, id := range []ident.SourceID{first, second} {
-		for _, name := range []ident.Name{"a", "a.idx", "a.b", "@a/a", "@a/a.idx"} {
-			file := cacheDirOf("cache", id).file(name)
+		dir := cacheDirOf("cache", id)
+		files := []string{dir.pack.file}
+		for _, name := range []ident.Name{"a", "a.idx", "a.b", "@a/a", "@a/a.idx", "pack", searchName} {
+			files = append(files, dir.large(name))
+		}
+		for _, file := range files {
 			if seen[file] || !strings.HasPrefix(file, filepath.Join("cache", "indexes")+string(filepath.Separator)) {
-				t.Errorf("%s %s: %s", id, name, file)
+				t.Errorf("%s: %s", id, file)
 			}
 			seen[file] = true
 		}
@@ -330,21 +336,94 @@ func TestConcurrentCache(t *testing.T) {
 	}
 }
 
+// A document that is too large for the pack has a file of its own, and is as easily lost.
+func TestLargeDocument(t *testing.T) {
+	large := func(etag string, n int) *Document {
+		var pairs []string
+		for i := range n {
+			pairs = append(pairs, fmt.Sprintf("1.%d.0", i), "1")
+		}
+		return doc(etag, pairs...)
+	}
+	same := &Document{NotModified: true}
+	s := newSession(t, large(`"a"`, 500), same, doc(`"b"`, "1.0.0", "1"), same, large(`"c"`, 600), same, large(`"d"`, 600))
+	s.want(500, 1)
+	s.want(500, 2)
+	s.want(1, 3) // small again
+	s.want(1, 4)
+	s.want(600, 5)
+	file := cacheDirOf(s.opt.Dir, first).large("pkg")
+	s.want(600, 6)
+	if names := CachedNames(s.opt.Dir, first); len(names) != 1 || names[0] != "pkg" {
+		t.Errorf("cached names: %v", names)
+	}
+	if err := edit(file, `"1.0.0"`, `"1.0.1"`); err != nil {
+		t.Fatal(err)
+	}
+	s.want(600, 7)
+	for i, etag := range []string{"", `"a"`, `"a"`, `"b"`, `"b"`, `"c"`, ""} {
+		if s.src.asked[i].ETag != etag {
+			t.Errorf("request %d: %+v", i, s.src.asked[i])
+		}
+	}
+}
+
+// An entry stands for its own source and name alone, wherever its bytes were copied to.
+func TestCacheEntryOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	mine, other := cacheDirOf(dir, first), cacheDirOf(dir, second)
+	mine.write("pkg", &entry{ETag: `"a"`, data: index("1.0.0", "1")})
+	data, err := os.ReadFile(mine.pack.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(other.path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other.pack.file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if e := other.read("pkg"); e != nil {
+		t.Errorf("the entry of another source was believed: %+v", e)
+	}
+	again := cacheDirOf(dir, first)
+	text := bytes.Clone(again.pack.get("pkg"))
+	again.pack.put("other", text)
+	if e := cacheDirOf(dir, first).read("other"); e != nil {
+		t.Errorf("the entry of another name was believed: %+v", e)
+	}
+	if e := cacheDirOf(dir, first).read("pkg"); e == nil || e.ETag != `"a"` {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Whatever stands in a pack: what is read from it is what was written for the name, and new entries can be added.
 func FuzzCacheEntry(f *testing.F) {
-	f.Add([]byte(`{"format":1,"source":"https://first.test/","name":"pkg","sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}` + "\n"))
 	dir := cacheDirOf(f.TempDir(), first)
-	if err := os.MkdirAll(dir.path, 0o700); err != nil {
+	dir.write("pkg", &entry{ETag: `"a"`, data: index("1.0.0", "1")})
+	good, err := os.ReadFile(dir.pack.file)
+	if err != nil {
 		f.Fatal(err)
 	}
+	f.Add(good)
+	f.Add(bytes.Repeat(good, 2))
+	f.Add(good[:len(good)/2])
+	f.Add(append(good[:100:100], good...))
+	f.Add(make([]byte, 100))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if err := os.WriteFile(dir.file("pkg"), data, 0o600); err != nil {
+		if err := os.WriteFile(dir.pack.file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if e := dir.read("pkg"); e != nil {
-			dir.write("pkg", e)
-			if again := dir.read("pkg"); again == nil || string(again.data) != string(e.data) || again.ETag != e.ETag && e.ETag != "" && len(e.ETag) > maxETag {
-				t.Fatalf("%+v → %+v", e, again)
-			}
+		fresh := func() *cacheDir { return &cacheDir{path: dir.path, source: first, pack: pack{cache: dir.pack.cache, file: dir.pack.file}} }
+		d := fresh()
+		d.pack.names()
+		e := d.read("pkg")
+		if e == nil {
+			e = &entry{ETag: `"b"`, data: index("1.0.0", "2")}
+		}
+		d.write("pkg", e)
+		if again := fresh().read("pkg"); again == nil || string(again.data) != string(e.data) || again.ETag != e.ETag {
+			t.Fatalf("%+v → %+v", e, again)
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,15 +26,15 @@ type entry struct {
 	From    time.Time         `json:"from,omitzero"`  // fresh from
 	Until   time.Time         `json:"until,omitzero"` // and until
 	Missing bool              `json:"missing,omitempty"`
-	Gone    map[string]string `json:"gone,omitempty"` // version → sha256, of versions that vanished
-	SHA256  string            `json:"sha256"`         // of the document: the file may be torn
+	Gone    map[string]string `json:"gone,omitempty"`  // version → sha256, of versions that vanished
+	Large   string            `json:"large,omitempty"` // sha256 of a document that stands in a file of its own
 	data    []byte
 }
 
 const (
-	entryFormat = 1
-	maxEntry    = registry.MaxIndexSize + 4<<20 // bytes
-	maxETag     = 1 << 10                       // bytes
+	entryFormat = 2
+	maxETag     = 1 << 10  // bytes
+	maxPacked   = 16 << 10 // bytes of a document in a pack: to read a larger one costs more than to open its file
 )
 
 // fresh reports whether the entry may be used without asking. A clock that was set back does not prolong it.
@@ -50,127 +49,113 @@ func (e *entry) keepUntil(now time.Time, maxAge time.Duration) {
 	}
 }
 
-// cacheDir keeps the entries of one source: <cache>/indexes/<digest of the source>/<name>.
+// cacheDir keeps the entries of one source, all in one file. Only a large document has a file of its own beside it:
+//
+//	<cache>/indexes/<digest of the source>/pack
+//	<cache>/indexes/<digest of the source>/<name>.idx
 type cacheDir struct {
 	path   string
 	source ident.SourceID
+	pack   pack
 }
 
-func cacheDirOf(cache string, id ident.SourceID) cacheDir {
+func cacheDirOf(cache string, id ident.SourceID) *cacheDir {
 	sum := sha256.Sum256([]byte(id))
-	return cacheDir{filepath.Join(cache, "indexes", hex.EncodeToString(sum[:12])), id}
+	path := filepath.Join(cache, "indexes", hex.EncodeToString(sum[:12]))
+	return &cacheDir{path: path, source: id, pack: pack{cache: cache, file: filepath.Join(path, "pack")}}
 }
 
-func (d cacheDir) file(name ident.Name) string {
+// large is where the document of a name stands that is too large for the pack.
+func (d *cacheDir) large(name ident.Name) string {
 	return filepath.Join(d.path, filepath.FromSlash(string(name))+".idx")
 }
 
-// CachedNames lists the names that the cache in dir (OPKG_HOME/cache) has asked the source id for, sorted. It is for suggestions: what cannot be read is left out.
+// CachedNames lists the names that the cache in dir (OPKG_HOME/cache) knows the source id to have, sorted. It is for suggestions: what
+// cannot be read is left out.
 func CachedNames(dir string, id ident.SourceID) []ident.Name {
 	var names []ident.Name
-	top := cacheDirOf(dir, id).path
-	_ = filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
-		rel, relErr := filepath.Rel(top, path)
-		base, ok := strings.CutSuffix(filepath.ToSlash(rel), ".idx")
-		if err != nil || relErr != nil || d.IsDir() || !ok {
-			return nil
+	d := cacheDirOf(dir, id)
+	for _, name := range d.pack.names() {
+		if _, err := ident.ParseName(string(name)); err != nil {
+			continue
 		}
-		if name, err := ident.ParseName(base); err == nil && !saysMissing(path) {
+		if e := d.head(name); e != nil && !e.Missing {
 			names = append(names, name)
 		}
-		return nil
-	})
-	slices.Sort(names) // a file's ending is no part of a name's order
+	}
+	slices.Sort(names)
 	return names
 }
 
-// saysMissing looks for the mark of a name that the source did not have, in the line that begins an entry.
-func saysMissing(file string) bool {
-	f, err := os.Open(file)
-	if err != nil {
-		return false
+// read returns nil for an entry that is not there or not whole.
+func (d *cacheDir) read(name ident.Name) *entry {
+	e := d.head(name)
+	if e == nil || e.Large == "" {
+		return e
 	}
-	defer f.Close()
-	head := make([]byte, 1<<10)
-	n, _ := io.ReadFull(f, head)
-	line, _, _ := bytes.Cut(head[:n], []byte("\n"))
-	return bytes.Contains(line, []byte(`"missing":true`))
+	fi, err := os.Stat(d.large(name))
+	if err != nil || fi.Size() > registry.MaxIndexSize {
+		return nil
+	}
+	if e.data, err = os.ReadFile(d.large(name)); err != nil || digest(e.data) != e.Large {
+		return nil
+	}
+	return e
 }
 
-// read returns nil for an entry that is not there or not whole.
-func (d cacheDir) read(name ident.Name) *entry {
-	f, err := os.Open(d.file(name))
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxEntry))
+// head is read without the file of a large document.
+func (d *cacheDir) head(name ident.Name) *entry {
+	text := d.pack.get(name)
 	head, data, ok := bytes.Cut(text, []byte("\n"))
-	if err != nil || !ok {
-		return nil
-	}
 	var e entry
-	if json.Unmarshal(head, &e) != nil || e.Format != entryFormat || e.Source != d.source || e.Name != name || e.SHA256 != digest(data) {
+	if !ok || json.Unmarshal(head, &e) != nil || e.Format != entryFormat || e.Source != d.source || e.Name != name {
 		return nil
 	}
 	e.data = data
 	return &e
 }
 
-// write replaces the entry whole. A cache that cannot be written costs time and nothing else, so that is no error; nor is it
+// write replaces an entry. A cache that cannot be written costs time and nothing else, so that is no error; nor is it
 // synced to disk, since a torn entry shows.
-func (d cacheDir) write(name ident.Name, e *entry) {
-	e.Format, e.Source, e.Name, e.SHA256 = entryFormat, d.source, name, digest(e.data)
+func (d *cacheDir) write(name ident.Name, e *entry) {
+	e.Format, e.Source, e.Name, e.Large = entryFormat, d.source, name, ""
 	if len(e.ETag) > maxETag || strings.ContainsFunc(e.ETag, func(r rune) bool { return r < ' ' || r > '~' }) {
 		e.ETag = ""
 	}
+	data := e.data
+	if len(data) > maxPacked {
+		e.Large = digest(data)
+		if !replace(d.pack.cache, d.large(name), data) {
+			return
+		}
+		data = nil
+	}
 	head, err := json.Marshal(e)
-	if err != nil || bytes.IndexByte(head, '\n') >= 0 {
+	if err != nil || bytes.IndexByte(data, 0) >= 0 { // no document that can be parsed holds a NUL
 		return
 	}
-	text := append(append(head, '\n'), e.data...)
-	file := d.file(name)
-	err = create(file, text)
-	if errors.Is(err, fs.ErrNotExist) && d.make(filepath.Dir(file)) == nil {
-		err = create(file, text)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		replace(file, text)
-	}
+	d.pack.put(name, slices.Concat(head, []byte("\n"), data))
 }
 
-// make makes a directory for entries, which are nobody else's business, since they name private packages; what stands around the indexes,
-// OPKG_HOME perhaps, is as open as others make it.
-func (d cacheDir) make(dir string) error {
-	if err := os.MkdirAll(filepath.Dir(filepath.Dir(d.path)), 0o755); err != nil {
+// makePrivate makes a directory for entries, which are nobody else's business, since they name private packages; what stands around the
+// indexes, OPKG_HOME perhaps, is as open as others make it.
+func makePrivate(cache, dir string) error {
+	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
 	return os.MkdirAll(dir, 0o700)
 }
 
-// create writes an entry where there was none. Who reads it before it is whole sees that.
-func create(file string, text []byte) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		os.Remove(file)
-	}
-	return nil // the cache is full or failing: without this entry, then
-}
-
-// replace puts an entry in the place of an older one, which is lost only for a whole one.
-func replace(file string, text []byte) {
+// replace puts a file of a cache in the place of an older one, which is lost only for a whole one.
+func replace(cache, file string, data []byte) bool {
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".tmp-*")
-	if err != nil {
-		return
+	if errors.Is(err, fs.ErrNotExist) && makePrivate(cache, filepath.Dir(file)) == nil {
+		tmp, err = os.CreateTemp(filepath.Dir(file), ".tmp-*")
 	}
-	_, err = tmp.Write(text)
+	if err != nil {
+		return false
+	}
+	_, err = tmp.Write(data)
 	if closeErr := tmp.Close(); err == nil {
 		err = closeErr
 	}
@@ -180,6 +165,7 @@ func replace(file string, text []byte) {
 	if err != nil {
 		os.Remove(tmp.Name())
 	}
+	return err == nil
 }
 
 func digest(data []byte) string {

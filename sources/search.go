@@ -48,6 +48,7 @@ func (c *Cached) Search(ctx context.Context) (*registry.Search, error) {
 	if !ok {
 		return nil, &NoSearchError{Source: c.ID()}
 	}
+	defer c.dir.pack.use()()
 	old := c.dir.read(searchName)
 	var kept *registry.Search
 	if old != nil && !old.Missing {
