@@ -106,11 +106,20 @@ func (d *Dir) Names() ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// Chmod does nothing: there are no modes.
+// Chmod does nothing: directories have no modes.
 func (d *Dir) Chmod(fs.FileMode) error { return nil }
 
-// ChmodAt does nothing: there are no modes.
-func (d *Dir) ChmodAt(string, fs.FileMode) error { return nil }
+// ChmodAt makes what stands under name read-only, or writable, where that can be: no file has more of a mode.
+func (d *Dir) ChmodAt(name string, mode fs.FileMode) error {
+	_ = d.root.Chmod(filepath.FromSlash(name), mode)
+	return nil
+}
+
+// ChmodFile is ChmodAt for an open file.
+func ChmodFile(f *os.File, mode fs.FileMode) error {
+	_ = f.Chmod(mode)
+	return nil
+}
 
 // SetTime sets when what stands at path was last changed and used, in nanoseconds since 1970.
 func (d *Dir) SetTime(path string, ns int64) error {
@@ -161,6 +170,9 @@ func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
 	if _, err = f.Write(data); err == nil {
 		err = f.Sync()
 	}
+	if err == nil {
+		err = ChmodFile(f, mode)
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -176,8 +188,16 @@ func (d *Dir) OpenLock(name string, mode fs.FileMode, make bool) (*os.File, erro
 	return d.root.OpenFile(name, flags, mode)
 }
 
-// Replace moves the file under old to name in to, over a file that stands there.
+// Replace moves the file under old to name in to, over a file that stands there, be it read-only.
 func (d *Dir) Replace(old string, to *Dir, name string) error {
+	err := os.Rename(d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name)))
+	if err == nil {
+		return nil
+	}
+	if fi, serr := to.root.Lstat(filepath.FromSlash(name)); serr != nil || !fi.Mode().IsRegular() || fi.Mode()&0o200 != 0 {
+		return err
+	}
+	_ = to.ChmodAt(name, 0o644)
 	return os.Rename(d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name)))
 }
 
