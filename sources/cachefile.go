@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/held"
 	"github.com/openpackage/opkg/registry"
 )
 
@@ -164,7 +165,7 @@ func replace(file string, text []byte) {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(tmp.Name(), file)
+		err = held.Retry(func() error { return os.Rename(tmp.Name(), file) })
 	}
 	if err != nil {
 		os.Remove(tmp.Name())

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/openpackage/opkg/internal/held"
 )
 
 // KeepsModes is false on systems whose files have no permission bits at all.
@@ -190,15 +192,11 @@ func (d *Dir) OpenLock(name string, mode fs.FileMode, make bool) (*os.File, erro
 
 // Replace moves the file under old to name in to, over a file that stands there, be it read-only.
 func (d *Dir) Replace(old string, to *Dir, name string) error {
-	err := os.Rename(d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name)))
-	if err == nil {
-		return nil
+	from, target := d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name))
+	if fi, err := os.Lstat(target); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o200 == 0 {
+		_ = to.ChmodAt(name, 0o644)
 	}
-	if fi, serr := to.root.Lstat(filepath.FromSlash(name)); serr != nil || !fi.Mode().IsRegular() || fi.Mode()&0o200 != 0 {
-		return err
-	}
-	_ = to.ChmodAt(name, 0o644)
-	return os.Rename(d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name)))
+	return held.Retry(func() error { return os.Rename(from, target) })
 }
 
 // Rename moves the directory under old to name in to, unless anything stands there: fs.ErrExist.
@@ -207,10 +205,12 @@ func (d *Dir) Rename(old string, to *Dir, name string) error {
 	if _, err := to.root.Lstat(target); err == nil {
 		return to.fail("rename", name, fs.ErrExist)
 	}
-	if d == to {
-		return d.root.Rename(from, target)
-	}
-	return os.Rename(d.join(from), to.join(target))
+	return held.Retry(func() error {
+		if d == to {
+			return d.root.Rename(from, target)
+		}
+		return os.Rename(d.join(from), to.join(target))
+	})
 }
 
 // RenameNew is not known here.
@@ -226,7 +226,7 @@ func (d *Dir) Unlink(name string) error {
 	if fi, err := d.root.Lstat(filepath.FromSlash(name)); err == nil && fi.IsDir() { // Remove would take an empty one
 		return d.fail("remove", name, fs.ErrInvalid)
 	}
-	return d.root.Remove(filepath.FromSlash(name))
+	return held.Retry(func() error { return d.root.Remove(filepath.FromSlash(name)) })
 }
 
 // Rmdir removes an empty directory.
