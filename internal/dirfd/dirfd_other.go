@@ -247,7 +247,7 @@ func Clone(to, from *os.File) error { return errors.ErrUnsupported }
 // CannotLink reports whether an error of Link says that this file takes no link; all says that it will be so for every
 // file.
 func CannotLink(err error) (cannot, all bool) {
-	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist), false
+	return err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist), false
 }
 
 // IsCrossDevice reports whether an error of Rename or Link may say that the two places are on two file systems.
