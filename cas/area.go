@@ -244,12 +244,11 @@ func (s *Store) has(b *batch, e Entry) bool {
 		if errors.Is(err, fs.ErrNotExist) {
 			return false
 		}
-		if err == nil && intact(fi, e.Size) {
+		if err == nil && s.Intact(fi, e.Size) {
 			return true
 		}
 	}
-	_, err := s.CheckBlob(e.Blob, e.Size)
-	return err == nil
+	return s.CheckBlob(e.Blob, e.Size) == nil
 }
 
 // add puts what one Put staged to what the next Flush makes visible, and reports whether that is time.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/zeebo/blake3"
@@ -21,42 +20,59 @@ const BlobTime = 1_000_000_000
 // blobMode makes a blob read-only for everybody.
 const blobMode fs.FileMode = 0o444
 
-// isIntact reports whether a stat betrays no change.
-func isIntact(fi fs.FileInfo, size int64) bool {
-	return fi.Mode() == blobMode && fi.Size() == size && fi.ModTime().Equal(time.Unix(BlobTime, 0))
+// Intact reports whether a stat betrays no change of a blob of that size. Where no modes are kept, its time alone tells.
+func (s *Store) Intact(fi dirfd.Info, size int64) bool {
+	return fi.Size == size && fi.Mtime == BlobTime*int64(time.Second) && fi.Mode.IsRegular() && (fi.Mode == blobMode || !s.KeepsModes())
 }
 
-func intact(fi dirfd.Info, size int64) bool {
-	return fi.Mode == blobMode && fi.Size == size && fi.Mtime == BlobTime*int64(time.Second)
+// KeepsModes is false where the store's file system keeps no modes. The lock file tells: its mode is one that no mount gives to all
+// files alike.
+func (s *Store) KeepsModes() bool {
+	if !dirfd.KeepsModes {
+		return false
+	}
+	if seen := s.modes.Load(); seen != nil {
+		return *seen
+	}
+	d, err := s.open()
+	if err != nil {
+		return true
+	}
+	fi, err := d.at.Stat(lockFile)
+	if err != nil {
+		return true
+	}
+	keeps := fi.Mode.Perm() == lockMode
+	s.modes.Store(&keeps)
+	return keeps
 }
 
 // CheckBlob stats the blob (size, mode, mtime) and re-hashes it when the stat betrays a change: one whose bytes are right
 // gets its mode and time back, a damaged one is removed and fs.ErrNotExist returned.
-func (s *Store) CheckBlob(id ident.BlobID, size int64) (os.FileInfo, error) {
-	fi, err := os.Lstat(s.BlobPath(id))
-	if err != nil || isIntact(fi, size) {
-		return fi, err
-	}
+func (s *Store) CheckBlob(id ident.BlobID, size int64) error {
 	d, err := s.open()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	name := BlobName(id)
+	if fi, err := d.at.Stat(name); err != nil || s.Intact(fi, size) {
+		return err
+	}
 	good, err := d.hashes(name, id, size)
 	if err != nil {
-		return nil, s.within(err)
+		return s.within(err)
 	}
 	if good {
 		d.restore(name)
-		return os.Lstat(s.BlobPath(id))
+		return nil
 	}
 	if err := d.do("remove", name); err != nil {
-		return nil, s.within(err)
+		return s.within(err)
 	}
 	if err := d.root.RemoveAll(name); err != nil {
-		return nil, s.within(fmt.Errorf("remove a damaged blob: %w", err))
+		return s.within(fmt.Errorf("remove a damaged blob: %w", err))
 	}
-	return nil, s.within(&fs.PathError{Op: "check", Path: name, Err: fs.ErrNotExist})
+	return s.within(&fs.PathError{Op: "check", Path: name, Err: fs.ErrNotExist})
 }
 
 // restore gives a blob whose bytes are right its mode and time back, once they are on the disk: who wrote them last need not

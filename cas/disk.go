@@ -110,7 +110,7 @@ func (f *folder) finish(name string) error {
 		return err
 	}
 	if fi.Mode.Perm() != blobMode {
-		if err := f.root.Chmod(name, blobMode); err != nil {
+		if err := f.at.ChmodAt(name, blobMode); err != nil {
 			return err
 		}
 	}

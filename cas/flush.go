@@ -162,7 +162,7 @@ func (s *Store) publishBlob(a *area, blob stagedBlob, to *folder, id ident.BlobI
 	if err != nil || !existed {
 		return err
 	}
-	if _, err = s.CheckBlob(id, blob.size); errors.Is(err, fs.ErrNotExist) { // it was damaged, and is removed now
+	if err = s.CheckBlob(id, blob.size); errors.Is(err, fs.ErrNotExist) { // it was damaged, and is removed now
 		_, err = a.folder.publish(blob, to, name)
 		return err
 	}

@@ -117,9 +117,13 @@ func checkWhole(t testing.TB, s *Store) {
 		switch kind {
 		case blobsDir:
 			id, _, err := hashReader(bytes.NewReader(data), make([]byte, 4096))
-			fi, _ := os.Lstat(filepath.Join(s.Dir(), name))
-			if err != nil || id.String() != strings.ReplaceAll(rest, "/", "") || !isIntact(fi, int64(len(data))) {
-				t.Errorf("%s is not whole: %v", name, fi)
+			d, oerr := s.open()
+			if oerr != nil {
+				t.Fatal(oerr)
+			}
+			fi, _ := d.at.Stat(name)
+			if err != nil || id.String() != strings.ReplaceAll(rest, "/", "") || !s.Intact(fi, int64(len(data))) {
+				t.Errorf("%s is not whole: %+v", name, fi)
 			}
 		case treesDir:
 			if tree, err := ParseTree(data); err != nil || tree.ID().Hex() != rest {

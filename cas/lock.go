@@ -110,7 +110,7 @@ func (s *Store) lockFile() (*os.File, error) {
 			if err := d.do("create", lockFile); err != nil {
 				return nil, s.within(err)
 			}
-			f, err = d.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o644)
+			f, err = d.at.OpenLock(lockFile, lockMode, true)
 		}
 		if err == nil {
 			return f, nil

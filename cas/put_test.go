@@ -38,8 +38,10 @@ func TestPutStoresOnce(t *testing.T) {
 	}
 	blobs := map[ident.BlobID]bool{}
 	for _, e := range tree.Entries {
-		fi, err := s.CheckBlob(e.Blob, e.Size)
-		if err != nil || fi.Mode() != 0o444 || fi.ModTime().Unix() != BlobTime {
+		if err := s.CheckBlob(e.Blob, e.Size); err != nil {
+			t.Errorf("%s: %v", e.Path, err)
+		}
+		if fi, err := os.Lstat(s.BlobPath(e.Blob)); err != nil || fi.Mode() != 0o444 || fi.ModTime().Unix() != BlobTime {
 			t.Errorf("%s: %v, %v", e.Path, fi, err)
 		}
 		if e.Exec != strings.HasSuffix(e.Path, ".sh") {

@@ -118,7 +118,7 @@ func (s *Store) Artifact(d ident.SHA256) (a *Artifact, ok bool, err error) {
 		return nil, false, ignoreMissing(err)
 	}
 	for _, e := range t.Entries {
-		if _, err := s.CheckBlob(e.Blob, e.Size); err != nil {
+		if err := s.CheckBlob(e.Blob, e.Size); err != nil {
 			return nil, false, ignoreMissing(err)
 		}
 	}

@@ -235,7 +235,7 @@ func (s *Scanner) AuditBlob(store *Store, id ident.BlobID, size int64) (fault *B
 		fault.Expected, fault.Found = fmt.Sprintf("%d bytes", size), fmt.Sprintf("%d bytes", f.Size)
 	case f.Blob != id:
 		fault.Expected, fault.Found = "blake3 "+id.String(), "blake3 "+f.Blob.String()
-	case keepsModes && f.Info.Mode().Perm()&0o222 != 0:
+	case f.Info.Mode().Perm()&0o222 != 0 && store.KeepsModes():
 		fault.Expected, fault.Found = fmt.Sprintf("mode %04o", blobMode), fmt.Sprintf("mode %04o", f.Info.Mode().Perm())
 	default:
 		return nil, f.Size

@@ -6,6 +6,3 @@ import "syscall"
 
 // openPlain keeps an open from following a link, and from waiting for the other end of a pipe.
 const openPlain = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
-
-// keepsModes says that a file has a mode of its own.
-const keepsModes = true

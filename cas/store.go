@@ -41,6 +41,8 @@ type Store struct {
 	crowded  atomic.Bool // another process published a blob first that this Flush was about to
 	placed   placed
 
+	modes atomic.Pointer[bool] // what KeepsModes found
+
 	mark   sync.Mutex
 	marked bool // the mark of this boot is on the disk
 
@@ -66,6 +68,9 @@ const (
 	placedFile   = "placed"
 	lockFile     = "lock"
 )
+
+// lockMode lets every user take the lock, and is a mode that no mount option gives to all files.
+const lockMode fs.FileMode = 0o604
 
 // Open opens dir (.../store/v1), which need not exist yet: it is made when something is written.
 func Open(dir string, opt Options) (*Store, error) {

@@ -116,7 +116,7 @@ func TestAMissingStoreIsEmpty(t *testing.T) {
 	if _, err := s.Tree(ident.TreeID{1}); !os.IsNotExist(errors.Unwrap(err)) && !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("Tree: %v", err)
 	}
-	if _, err := s.CheckBlob(ident.BlobID{1}, 1); !errors.Is(err, os.ErrNotExist) {
+	if err := s.CheckBlob(ident.BlobID{1}, 1); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("CheckBlob: %v", err)
 	}
 	if _, ok := s.Placed("demo", mustVersion(t, "1.0.0")); ok {

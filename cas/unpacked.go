@@ -215,7 +215,7 @@ func (u *unpacking) link(e *Entry) (bool, error) {
 		return false, nil
 	}
 	// Looked at where nobody else writes: a blob that a stat betrays is never handed on.
-	if fi, err := u.at.Stat(e.Path); err == nil && intact(fi, e.Size) {
+	if fi, err := u.at.Stat(e.Path); err == nil && u.store.Intact(fi, e.Size) {
 		return true, nil
 	}
 	return false, u.at.Unlink(e.Path)

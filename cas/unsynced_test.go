@@ -59,7 +59,7 @@ func TestRestart(t *testing.T) {
 	}
 	again := booted(t, dir, "one")
 	shared(again)
-	if _, err := again.CheckBlob(lost.Blob, lost.Size); err != nil {
+	if err := again.CheckBlob(lost.Blob, lost.Size); err != nil {
 		t.Errorf("in the same boot a stat proves: %v", err)
 	}
 	next := booted(t, dir, "two")

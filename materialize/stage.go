@@ -241,7 +241,7 @@ func (b *builder) file(e *cas.Entry) error {
 		if err != nil {
 			return err
 		}
-		if isIntact(fi, e.Size) {
+		if b.store.Intact(fi, e.Size) {
 			b.stage.linked++
 			return nil
 		}
@@ -257,14 +257,9 @@ func (b *builder) file(e *cas.Entry) error {
 	}
 }
 
-// isIntact reports whether a stat betrays no change of a blob.
-func isIntact(fi info, size int64) bool {
-	return fi.Mode == fileMode && fi.Size == size && fi.Mtime == fixedTime
-}
-
 // check has the store hash a blob that a stat betrays.
 func (b *builder) check(e *cas.Entry) error {
-	_, err := b.store.CheckBlob(e.Blob, e.Size)
+	err := b.store.CheckBlob(e.Blob, e.Size)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b.lost(e, err)
 	}
@@ -302,8 +297,8 @@ func (b *builder) duplicate(e *cas.Entry) (err error) {
 	if err := b.step.before("chmod", b.top, e.Path); err != nil {
 		return err
 	}
-	if err := dst.Chmod(mode); err != nil && dirfd.KeepsModes && !errors.Is(err, fs.ErrPermission) {
-		return err // a file system without modes may refuse
+	if err := dirfd.ChmodFile(dst, mode); err != nil {
+		return err
 	}
 	if err := b.top.setTime(e.Path); err != nil {
 		return err
@@ -327,8 +322,8 @@ func (b *builder) openBlob(e *cas.Entry) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		fi, err := f.Stat()
-		if err == nil && (try > 1 || fi.Mode() == fileMode && fi.Size() == e.Size && fi.ModTime().UnixNano() == fixedTime) {
+		fi, err := dirfd.StatFile(f)
+		if err == nil && (try > 1 || b.store.Intact(fi, e.Size)) {
 			return f, nil
 		}
 		f.Close()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/held"
 	"github.com/openpackage/opkg/registry"
 )
 
@@ -160,7 +161,7 @@ func replace(cache, file string, data []byte) bool {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(tmp.Name(), file)
+		err = held.Retry(func() error { return os.Rename(tmp.Name(), file) })
 	}
 	if err != nil {
 		os.Remove(tmp.Name())

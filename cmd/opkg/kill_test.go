@@ -23,6 +23,7 @@ import (
 // machine is a home and a workspace of their own, and a registry over HTTP that both use.
 type machine struct {
 	home, workspace string
+	modeless        bool // nobody can see there what is executable
 }
 
 func newMachine(t *testing.T, url, manifest string) machine {

@@ -120,6 +120,107 @@ func TestUnusualPlaces(t *testing.T) {
 	})
 }
 
+// foreignDisks are file systems with the rules of other systems, by the programs that make one in the file IMAGE and mount it at DIR. Few kernels
+// have them all; those of user space will do.
+var foreignDisks = []struct{ name, make, mount string }{
+	{"vfat", "mkfs.vfat IMAGE", "mount -o loop -t vfat IMAGE DIR"},                // names without case, no links, no modes, times in twos
+	{"exfat", "mkfs.exfat IMAGE", "mount -o loop -t exfat IMAGE DIR"},             // names without case, no links, no modes
+	{"exfat-fuse", "mkfs.exfat IMAGE", "mount -o loop -t exfat-fuse IMAGE DIR"},   // the same
+	{"ntfs-3g", "mkfs.ntfs -q -F -f IMAGE", "ntfs-3g -o windows_names IMAGE DIR"}, // links, no modes, no names of devices
+	{"casefold", "mkfs.ext4 -q -O casefold IMAGE", "mount -o loop IMAGE DIR"},     // names without case
+}
+
+// foreignDisk mounts one, or skips.
+func foreignDisk(t *testing.T, make, mount string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root mounts")
+	}
+	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{make, mount} {
+		args := strings.Fields(strings.NewReplacer("IMAGE", image, "DIR", dir).Replace(line))
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("%s: %v: %.200s", args[0], err, out)
+		}
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, 0) })
+	return dir
+}
+
+// TestForeignDisks passes a day on file systems that keep less than Linux's own.
+func TestForeignDisks(t *testing.T) {
+	for _, disk := range foreignDisks {
+		t.Run(disk.name, func(t *testing.T) {
+			dir := foreignDisk(t, disk.make, disk.mount)
+			if disk.name == "casefold" {
+				if out, err := exec.Command("chattr", "+F", dir).CombinedOutput(); err != nil {
+					t.Skipf("chattr: %s", out)
+				}
+			}
+			s := newStage(t)
+			s.live = filepath.Join(dir, "live")
+			for _, name := range []string{"ws/openpackage.yml", "home/.openpackage/config.yml"} {
+				data, err := os.ReadFile(filepath.Join(s.top, "live", name))
+				if err == nil {
+					path := filepath.Join(s.live, name)
+					err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o644))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.home, s.workspace = filepath.Join(s.live, "home"), filepath.Join(s.live, "ws")
+			s.modeless = disk.name != "casefold"
+			s.day(t, func(args ...string) string { return s.must(t, args...) })
+			s.must(t, "verify", "--all")
+			s.must(t, "sync", "-q")
+			s.must(t, "verify")
+			// The store there, and what is placed here.
+			if err := os.Rename(filepath.Join(s.top, "live"), filepath.Join(s.top, "apart")); err != nil {
+				t.Fatal(err)
+			}
+			apart := &stage{top: s.top, live: filepath.Join(s.top, "apart")}
+			apart.home, apart.workspace = filepath.Join(apart.live, "home"), filepath.Join(apart.live, "ws")
+			store := filepath.Join(dir, "store")
+			if err := errors.Join(os.Mkdir(store, 0o755), os.Symlink(store, filepath.Join(apart.home, ".openpackage", "store"))); err != nil {
+				t.Fatal(err)
+			}
+			apart.day(t, func(args ...string) string { return apart.must(t, args...) })
+			apart.must(t, "verify", "--all")
+		})
+	}
+}
+
+// TestRefusedModes holds that a file system that refuses to set a mode serves all the same.
+func TestRefusedModes(t *testing.T) {
+	if err := canTrace(); err != nil {
+		t.Skip(err)
+	}
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.ENOSYS, syscall.EOPNOTSUPP} {
+		s := newStage(t)
+		refused := 0
+		s.day(t, func(args ...string) string {
+			rep, out := s.trace(t, fmt.Sprintf("every:chmod:%d", int(errno)), args)
+			if rep.Status != 0 {
+				t.Fatalf("%v: %v: status %d\n%s", errno, args, rep.Status, out)
+			}
+			if rep.Op == "chmod" {
+				refused++
+			}
+			return out
+		})
+		if refused == 0 {
+			t.Errorf("%v: no mode was ever set", errno)
+		}
+	}
+}
+
 func device(t *testing.T, path string) uint64 {
 	t.Helper()
 	fi, err := os.Stat(path)

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +151,11 @@ func playPowerLoss(t *testing.T, options, mode string, scene crashScene, stride 
 		}
 		d.losePower(t)
 		cuts++
-		if wrong := slices.Concat(s.done(t, scene, after, s.rebooted(t)), s.whole(t, before, after)); len(wrong) > 0 {
+		wrong := s.done(t, scene, after, s.rebooted(t))
+		if _, err := os.Lstat(filepath.Join(s.home, ".openpackage", "store", "v1", "unsynced")); err == nil {
+			s.must(t, "gc", "--older-than", "1h") // the next run had no use for the store, and left the mark to who has
+		}
+		if wrong = append(wrong, s.whole(t, before, after)...); len(wrong) > 0 {
 			failed = append(failed, fmt.Sprintf("cut at operation %d, %s %s: %s", n, rep.Op, strings.TrimPrefix(rep.Path, d.dir), strings.Join(wrong, "; ")))
 		}
 		if rep.Op == "" {

@@ -202,6 +202,7 @@ func (t *tracer) stopped(tid int) error {
 	}
 	t.rep.Count++
 	if t.mode == "every" && op == t.every {
+		t.rep.Op, t.rep.Path = op, path
 		call.fault = true
 		regs.Orig_rax = ^uint64(0)
 		return syscall.PtraceSetRegs(tid, &regs)

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/openpackage/opkg/internal/held"
 )
 
 // Write makes path hold data, as if by
@@ -51,7 +53,7 @@ func Write(path string, data []byte, perm fs.FileMode) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	if err = held.Retry(func() error { return os.Rename(f.Name(), path) }); err != nil {
 		return err
 	}
 	syncDir(dir)

@@ -3,7 +3,7 @@
 // What is done in a Dir stays in it, whoever renames it or puts links in its place meanwhile. Paths are relative,
 // slash-separated and clean; the system follows links in all but their last component, so a path of more than one component
 // is for directories that nobody else writes to, or for a look whose answer need not be true for long. Errors
-// are *fs.PathErrors with a whole path. Nothing here retries, logs or decides: it is the system's calls, without the
+// are *fs.PathErrors with a whole path. Nothing here retries (but for files that others hold on Windows), logs or decides: it is the system's calls, without the
 // cost that package os puts around them.
 package dirfd
 

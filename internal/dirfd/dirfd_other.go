@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/openpackage/opkg/internal/held"
 )
 
 // KeepsModes is false on systems whose files have no permission bits at all.
@@ -97,11 +99,20 @@ func (d *Dir) Names() ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// Chmod does nothing: there are no modes.
+// Chmod does nothing: directories have no modes.
 func (d *Dir) Chmod(fs.FileMode) error { return nil }
 
-// ChmodAt does nothing: there are no modes.
-func (d *Dir) ChmodAt(string, fs.FileMode) error { return nil }
+// ChmodAt makes what stands under name read-only, or writable, where that can be: no file has more of a mode.
+func (d *Dir) ChmodAt(name string, mode fs.FileMode) error {
+	_ = d.root.Chmod(filepath.FromSlash(name), mode)
+	return nil
+}
+
+// ChmodFile is ChmodAt for an open file.
+func ChmodFile(f *os.File, mode fs.FileMode) error {
+	_ = f.Chmod(mode)
+	return nil
+}
 
 // SetTime sets when what stands at path was last changed and used, in nanoseconds since 1970.
 func (d *Dir) SetTime(path string, ns int64) error {
@@ -152,6 +163,9 @@ func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
 	if _, err = f.Write(data); err == nil {
 		err = f.Sync()
 	}
+	if err == nil {
+		err = ChmodFile(f, mode)
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -167,9 +181,13 @@ func (d *Dir) OpenLock(name string, mode fs.FileMode, make bool) (*os.File, erro
 	return d.root.OpenFile(name, flags, mode)
 }
 
-// Replace moves the file under old to name in to, over a file that stands there.
+// Replace moves the file under old to name in to, over a file that stands there, be it read-only.
 func (d *Dir) Replace(old string, to *Dir, name string) error {
-	return os.Rename(d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name)))
+	from, target := d.join(filepath.FromSlash(old)), to.join(filepath.FromSlash(name))
+	if fi, err := os.Lstat(target); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o200 == 0 {
+		_ = to.ChmodAt(name, 0o644)
+	}
+	return held.Retry(func() error { return os.Rename(from, target) })
 }
 
 // Rename moves the directory under old to name in to, unless anything stands there: fs.ErrExist.
@@ -178,10 +196,12 @@ func (d *Dir) Rename(old string, to *Dir, name string) error {
 	if _, err := to.root.Lstat(target); err == nil {
 		return to.fail("rename", name, fs.ErrExist)
 	}
-	if d == to {
-		return d.root.Rename(from, target)
-	}
-	return os.Rename(d.join(from), to.join(target))
+	return held.Retry(func() error {
+		if d == to {
+			return d.root.Rename(from, target)
+		}
+		return os.Rename(d.join(from), to.join(target))
+	})
 }
 
 // RenameNew is not known here.
@@ -197,7 +217,7 @@ func (d *Dir) Unlink(name string) error {
 	if fi, err := d.root.Lstat(filepath.FromSlash(name)); err == nil && fi.IsDir() { // Remove would take an empty one
 		return d.fail("remove", name, fs.ErrInvalid)
 	}
-	return d.root.Remove(filepath.FromSlash(name))
+	return held.Retry(func() error { return d.root.Remove(filepath.FromSlash(name)) })
 }
 
 // Rmdir removes an empty directory.
@@ -218,7 +238,7 @@ func Clone(to, from *os.File) error { return errors.ErrUnsupported }
 // CannotLink reports whether an error of Link says that this file takes no link; all says that it will be so for every
 // file.
 func CannotLink(err error) (cannot, all bool) {
-	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist), false
+	return err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist), false
 }
 
 // IsCrossDevice reports whether an error of Rename or Link may say that the two places are on two file systems.

@@ -142,14 +142,30 @@ func (d *Dir) Names() ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// Chmod sets the mode of d.
+// Chmod sets the mode of d. A file system that keeps no modes may refuse to, which is no error: a stat tells.
 func (d *Dir) Chmod(mode fs.FileMode) error {
-	return d.fail("chmod", ".", unix.Fchmod(d.fd, uint32(mode.Perm())))
+	return d.fail("chmod", ".", unlessModeless(unix.Fchmod(d.fd, uint32(mode.Perm()))))
 }
 
-// ChmodAt sets the mode of what stands under name. Where the system can only do so through a link, that is an error.
+// ChmodAt is Chmod for what stands under name. Where the system can only do so through a link, nothing is done.
 func (d *Dir) ChmodAt(name string, mode fs.FileMode) error {
-	return d.fail("chmod", name, unix.Fchmodat(d.fd, name, uint32(mode.Perm()), unix.AT_SYMLINK_NOFOLLOW))
+	return d.fail("chmod", name, unlessModeless(unix.Fchmodat(d.fd, name, uint32(mode.Perm()), unix.AT_SYMLINK_NOFOLLOW)))
+}
+
+// ChmodFile is Chmod for an open file.
+func ChmodFile(f *os.File, mode fs.FileMode) error {
+	if err := unlessModeless(unix.Fchmod(int(f.Fd()), uint32(mode.Perm()))); err != nil {
+		return &fs.PathError{Op: "chmod", Path: f.Name(), Err: err}
+	}
+	return nil
+}
+
+// unlessModeless drops what vfat, exfat, network shares and file systems of user space say of a mode that they cannot keep.
+func unlessModeless(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // SetTime sets when what stands at path was last changed and used, in nanoseconds since 1970.
@@ -236,7 +252,7 @@ func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
 		data = data[n:]
 	}
 	if d.Exact {
-		if err := unix.Fchmod(fd, uint32(mode.Perm())); err != nil {
+		if err := unlessModeless(unix.Fchmod(fd, uint32(mode.Perm()))); err != nil {
 			_ = unix.Close(fd)
 			return d.fail("chmod", path, err)
 		}

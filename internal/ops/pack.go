@@ -13,6 +13,7 @@ import (
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/internal/atomicfile"
+	"github.com/openpackage/opkg/internal/held"
 	"github.com/openpackage/opkg/manifest"
 )
 
@@ -64,7 +65,7 @@ func (w *World) Pack(ctx context.Context, opt PackOptions) (*Packed, error) {
 	if err := c.file.Close(); err != nil { // some systems rename no file that is open
 		return nil, err
 	}
-	return res, os.Rename(c.file.Name(), out)
+	return res, held.Retry(func() error { return os.Rename(c.file.Name(), out) })
 }
 
 // packTarget is where the archive goes. An archive inside of the package would be a part of the next one.

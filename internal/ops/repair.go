@@ -121,7 +121,7 @@ func isWhole(store *cas.Store, id ident.TreeID) (bool, error) {
 		return false, err
 	}
 	for _, e := range tree.Entries {
-		if _, err := store.CheckBlob(e.Blob, e.Size); errors.Is(err, fs.ErrNotExist) {
+		if err := store.CheckBlob(e.Blob, e.Size); errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		} else if err != nil {
 			return false, err

@@ -21,6 +21,7 @@ import (
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/held"
 	"github.com/openpackage/opkg/internal/origin"
 	"github.com/openpackage/opkg/internal/transport"
 	"github.com/openpackage/opkg/sources"
@@ -384,5 +385,5 @@ func (m *mirror) keepLarge(p pointer, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	return held.Retry(func() error { return os.Rename(f.Name(), path) })
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/openpackage/opkg/internal/held"
 )
 
 // remoteName is a name that nobody's own configuration says anything of.
@@ -279,7 +281,7 @@ func (s *system) prepare(ctx context.Context, dir string, id string) error {
 	if _, err := s.run(ctx, s.command(ctx, remote{}, fresh, "init", "-q", "--bare", "--template=", "--object-format="+format), nil); err != nil {
 		return err
 	}
-	return os.Rename(fresh, dir)
+	return held.Retry(func() error { return os.Rename(fresh, dir) })
 }
 
 func (s *system) fetch(ctx context.Context, r remote, dir, commit, _ string) error {
