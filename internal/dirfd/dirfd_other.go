@@ -86,6 +86,15 @@ type identity struct{ fi fs.FileInfo }
 
 func (a identity) same(b identity) bool { return os.SameFile(a.fi, b.fi) }
 
+// StatFile is the stat of an open file.
+func StatFile(f *os.File) (Info, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(fi), nil
+}
+
 // Self is the stat of d.
 func (d *Dir) Self() (Info, error) { return d.Stat(".") }
 

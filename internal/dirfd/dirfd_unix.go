@@ -113,6 +113,15 @@ type identity struct{ dev, ino uint64 }
 
 func (a identity) same(b identity) bool { return a == b }
 
+// StatFile is the stat of an open file.
+func StatFile(f *os.File) (Info, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return Info{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	return infoOf(&st), nil
+}
+
 func infoOf(st *unix.Stat_t) Info {
 	mode := fs.FileMode(st.Mode & 0o777)
 	switch uint32(st.Mode) & unix.S_IFMT {
