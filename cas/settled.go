@@ -201,15 +201,18 @@ func (st *Settled) format(judged [32]byte) []byte {
 		b = fmt.Appendf(b, "package %s %s %s %d\n", p.Name, p.Version, p.Tree, len(p.files))
 		b = append(b, p.files...)
 	}
-	return fmt.Appendf(b, "blake3 %x\n", blake3.Sum256(b))
+	return append(b, sealOf(string(b))...)
 }
+
+// sealOf is the last line of a file that text begins.
+func sealOf(text string) string { return fmt.Sprintf("blake3 %x\n", blake3.Sum256([]byte(text))) }
 
 var errSettled = errors.New("it says nothing of what is judged")
 
 // parseSettled reads what format writes for the same digest.
 func parseSettled(text string, judged [32]byte) (*Settled, error) {
 	end := len(text) - len("blake3 \n") - 2*len(judged)
-	if end < 0 || text[end:] != fmt.Sprintf("blake3 %x\n", blake3.Sum256([]byte(text[:end]))) {
+	if end < 0 || text[end:] != sealOf(text[:end]) {
 		return nil, errSettled
 	}
 	rest, ok := strings.CutPrefix(text[:end], fmt.Sprintf("%sjudged %x\n", settledHeader, judged))
