@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
 )
 
 // Version is a SemVer 2.0 version. It is comparable with == (which build metadata

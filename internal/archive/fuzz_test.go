@@ -144,3 +144,25 @@ func FuzzFold(f *testing.F) {
 		}
 	})
 }
+
+// A gzip file that is inflated at once is accepted, refused and read as one that is streamed.
+func FuzzGunzipAgainstStream(f *testing.F) {
+	seeds(f, false)
+	var u Unpacker
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := compressed{data: data, size: int64(len(data))}
+		n, err := c.claimed()
+		if err != nil || n > 1<<20 {
+			return
+		}
+		atOnce, streamed := make([]byte, n), make([]byte, n)
+		err = u.inflateAtOnce(t.Context(), data, atOnce)
+		other := u.inflateStream(t.Context(), &c, streamed)
+		if (err == nil) != (other == nil) {
+			t.Fatalf("at once: %v; streamed: %v", err, other)
+		}
+		if err == nil && !bytes.Equal(atOnce, streamed) {
+			t.Fatal("other bytes")
+		}
+	})
+}

@@ -10,6 +10,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/flate"
+
+	"github.com/openpackage/opkg/internal/inflate"
 )
 
 // compressed is the archive as it came, in memory or in a file.
@@ -99,24 +101,67 @@ func (z *inflater) Read(p []byte) (int, error) {
 }
 
 func (z *inflater) trailer() error {
-	var t [8]byte
+	var t [trailerSize]byte
 	if _, err := io.ReadFull(z.src, t[:]); err != nil {
 		return cut(err)
 	}
-	switch {
-	case binary.LittleEndian.Uint32(t[:4]) != z.crc:
-		return unsafef("the gzip checksum is wrong")
-	case binary.LittleEndian.Uint32(t[4:]) != uint32(z.n):
-		return unsafef("the length in the gzip trailer is wrong")
+	if err := checkTrailer(t[:], z.crc, z.n); err != nil {
+		return err
 	}
 	switch _, err := z.src.ReadByte(); {
 	case err == nil:
-		return unsafef("bytes follow the end of the gzip member")
+		return bytesFollow()
 	case err != io.EOF:
 		return err
 	}
 	return io.EOF
 }
+
+// gunzip fills dst with what the gzip file data holds, which must be as long: one member and nothing else.
+func gunzip(d *inflate.Decoder, data, dst []byte) error {
+	head := bytes.NewReader(data)
+	if err := gzipHeader(head); err != nil {
+		return cut(err)
+	}
+	rest := data[len(data)-head.Len():]
+	n, used, err := d.Decode(dst, rest)
+	switch {
+	case errors.Is(err, inflate.ErrShort):
+		return wrongLength()
+	case errors.Is(err, inflate.ErrCorrupt):
+		return broken()
+	case err != nil:
+		return cut(err)
+	}
+	if rest = rest[used:]; len(rest) < trailerSize {
+		return cut(io.ErrUnexpectedEOF)
+	}
+	if err := checkTrailer(rest, crc32.ChecksumIEEE(dst[:n]), int64(n)); err != nil {
+		return err
+	}
+	if len(rest) > trailerSize {
+		return bytesFollow()
+	}
+	return nil
+}
+
+// trailerSize is the length in bytes of checksum and length at the end of a gzip member.
+const trailerSize = 8
+
+// checkTrailer holds a trailer against the checksum and the length of what was inflated.
+func checkTrailer(t []byte, crc uint32, n int64) error {
+	switch {
+	case binary.LittleEndian.Uint32(t) != crc:
+		return unsafef("the gzip checksum is wrong")
+	case binary.LittleEndian.Uint32(t[4:]) != uint32(n):
+		return wrongLength()
+	}
+	return nil
+}
+
+func wrongLength() error { return unsafef("the length in the gzip trailer is wrong") }
+
+func bytesFollow() error { return unsafef("bytes follow the end of the gzip member") }
 
 // gzipHeader reads past the header of RFC 1952, section 2.3.
 func gzipHeader(r byteReader) error {
@@ -196,7 +241,9 @@ func damaged(err error) error {
 	var corrupt flate.CorruptInputError
 	var internal flate.InternalError
 	if errors.As(err, &corrupt) || errors.As(err, &internal) {
-		return unsafef("the compressed data is damaged")
+		return broken()
 	}
 	return cut(err)
 }
+
+func broken() error { return unsafef("the compressed data is damaged") }

@@ -6,12 +6,15 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/openpackage/opkg/internal/inflate"
 )
 
 // Unpacker opens archives and keeps their buffers for the next. The zero Unpacker is ready; it is safe for
 // concurrent use.
 type Unpacker struct {
 	inflaters sync.Pool // *inflater
+	decoders  sync.Pool // *inflate.Decoder
 	tars      sync.Pool // *[]byte: an inflated tar
 	windows   sync.Pool // *[]byte of windowSize
 }
@@ -115,7 +118,7 @@ func (a *Archive) check(ctx context.Context) error {
 	}
 	switch {
 	case n/maxDeflate > a.src.size:
-		return unsafef("the length in the gzip trailer is wrong")
+		return wrongLength()
 	case n > RatioFree && n/MaxRatio > a.src.size:
 		return unsafef("it inflates to more than %d times its size", MaxRatio)
 	case n <= InMemory:
@@ -129,30 +132,57 @@ func (a *Archive) check(ctx context.Context) error {
 
 // inflate reads all of src, which claims to be n bytes, into a buffer of the pool.
 func (u *Unpacker) inflate(ctx context.Context, src *compressed, n int) (*[]byte, error) {
-	z, err := u.inflater(ctx, src)
-	if err != nil {
-		return nil, err
-	}
-	defer u.inflaters.Put(z)
 	buf, _ := u.tars.Get().(*[]byte)
 	if buf == nil || cap(*buf) < n {
 		b := make([]byte, n)
 		buf = &b
 	}
 	*buf = (*buf)[:n]
-	got, err := io.ReadFull(z, *buf)
+	var err error
+	if src.file == nil {
+		err = u.inflateAtOnce(ctx, src.data, *buf)
+	} else {
+		err = u.inflateStream(ctx, src, *buf)
+	}
+	if err != nil {
+		u.tars.Put(buf)
+		return nil, err
+	}
+	return buf, nil
+}
+
+// inflateAtOnce fills dst with what the gzip file data holds, which must be as long.
+func (u *Unpacker) inflateAtOnce(ctx context.Context, data, dst []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d, _ := u.decoders.Get().(*inflate.Decoder)
+	if d == nil {
+		d = new(inflate.Decoder)
+	}
+	defer u.decoders.Put(d)
+	return gunzip(d, data, dst)
+}
+
+// inflateStream is inflateAtOnce for what need not stand in memory.
+func (u *Unpacker) inflateStream(ctx context.Context, src *compressed, dst []byte) error {
+	z, err := u.inflater(ctx, src)
+	if err != nil {
+		return err
+	}
+	defer u.inflaters.Put(z)
+	got, err := io.ReadFull(z, dst)
 	if err == nil {
 		var more [1]byte
 		_, err = io.ReadFull(z, more[:])
 	}
-	if err == io.EOF && got == n {
-		return buf, nil
+	if err == io.EOF && got == len(dst) {
+		return nil
 	}
-	u.tars.Put(buf)
 	if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF {
-		return nil, unsafef("the length in the gzip trailer is wrong")
+		return wrongLength()
 	}
-	return nil, err
+	return err
 }
 
 // stream lets f read the tar in src as it is inflated.

@@ -1,0 +1,268 @@
+package inflate
+
+import (
+	"io"
+	"math/bits"
+)
+
+// entry is what a table says of the next bits.
+//
+//	bits 0-4   how many of them are the code (or its second half) and the extra bits behind it
+//	bits 5-8   how many of these are the code; second: how many bits choose among the second level
+//	bits 12-27 length, distance: what the extra bits are added to; second: where its second level begins
+//	bits 16-23 literal: the byte
+type entry uint32
+
+const (
+	literal entry = 1 << 31         // a byte
+	special entry = 1 << 30         // neither byte nor match, but one of these:
+	second        = special | 1<<29 // the code is longer than the first level looks
+	end           = special | 1<<28 // the end of the block
+	none          = special         // no code is so
+)
+
+func (e entry) isSecond() bool { return e&second == second }
+func (e entry) all() uint      { return uint(e & 31) }
+func (e entry) code() uint     { return uint(e >> 5 & 15) }
+func (e entry) mask() uint     { return 1<<(e>>5&15) - 1 }
+func (e entry) base() uint     { return uint(e >> 12 & 0xffff) }
+
+// value is base and the extra bits, which are behind the code in bits.
+func (e entry) value(bits uint64) int {
+	return int(e.base()) + int(bits&(1<<e.all()-1)>>e.code())
+}
+
+// The numbers of symbols, and the places of the tables: 2^bits for the first level, and for each pair of symbols with longer codes
+// all that the bits beyond can choose: in a complete code two symbols at least share a place of the first level.
+const (
+	maxCode        = 15 // bits
+	maxLiterals    = 286
+	maxDistances   = 30
+	fixedLiterals  = 288 // the fixed codes have symbols that no stream may use
+	fixedDistances = 32
+
+	literalBits  = 11
+	literalSize  = 1<<literalBits + maxLiterals/2<<(maxCode-literalBits)
+	distanceBits = 8
+	distanceSize = 1<<distanceBits + maxDistances/2<<(maxCode-distanceBits)
+	metaBits     = 7 // the longest code of a code length
+)
+
+// What length and distance symbols mean (RFC 1951, section 3.2.5).
+var (
+	lengthBase    = [29]uint16{3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258}
+	lengthExtra   = [29]uint8{0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0}
+	distanceBase  = [30]uint16{1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577}
+	distanceExtra = [30]uint8{0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13}
+	metaOrder     = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+)
+
+func literalOf(symbol int) entry {
+	switch {
+	case symbol < endOfBlock:
+		return byteOf(symbol)
+	case symbol == endOfBlock:
+		return end
+	case symbol < maxLiterals:
+		i := symbol - endOfBlock - 1
+		return entry(lengthBase[i])<<12 | entry(lengthExtra[i])
+	}
+	return none
+}
+
+func byteOf(symbol int) entry { return literal | entry(symbol)<<16 }
+
+func distanceOf(symbol int) entry {
+	if symbol >= maxDistances {
+		return none
+	}
+	return entry(distanceBase[symbol])<<12 | entry(distanceExtra[symbol])
+}
+
+// build fills table for the canonical code (RFC 1951, section 3.2.2) in which symbol i has lengths[i] bits; the first level
+// looks at so many bits as first says. The code must be complete. Two others pass, as they do in other decoders: none at all, and one symbol of
+// one bit.
+func build(table []entry, first uint, lengths []uint8, of func(symbol int) entry) error {
+	var count [maxCode + 1]uint16
+	for _, n := range lengths {
+		count[n]++
+	}
+	count[0] = 0
+	var longest uint
+	var next [maxCode + 2]uint16 // the next code of each length
+	left := 1                    // codes of this length that are not taken
+	for n := uint(1); n <= maxCode; n++ {
+		left = left<<1 - int(count[n])
+		if left < 0 {
+			return ErrCorrupt
+		}
+		next[n+1] = (next[n] + count[n]) << 1
+		if count[n] != 0 {
+			longest = n
+		}
+	}
+	switch {
+	case left == 0:
+	case longest == 0, longest == 1 && count[1] == 1:
+		for i := range table[:1<<first] {
+			table[i] = none
+		}
+	default:
+		return ErrCorrupt
+	}
+	beyond := uint(0) // bits of the second level
+	if longest > first {
+		beyond = longest - first
+		for i := range table[:1<<first] {
+			table[i] = none // no second level yet
+		}
+	}
+	free := uint(1) << first
+	for symbol, n := range lengths {
+		if n == 0 {
+			continue
+		}
+		n := uint(n)
+		code := uint(bits.Reverse16(next[n]) >> (16 - n))
+		next[n]++
+		e := of(symbol)
+		if n <= first {
+			if e != none {
+				e += entry(n)<<5 + entry(n)
+			}
+			for i := code; i < 1<<first; i += 1 << n {
+				table[i] = e
+			}
+			continue
+		}
+		head := &table[code&(1<<first-1)]
+		if *head == none {
+			*head = second | entry(free)<<12 | entry(beyond)<<5
+			free += 1 << beyond
+		}
+		if e != none {
+			e += entry(n-first)<<5 + entry(n-first)
+		}
+		level := table[head.base() : head.base()+1<<beyond]
+		for i := code >> first; i < 1<<beyond; i += 1 << (n - first) {
+			level[i] = e
+		}
+	}
+	return nil
+}
+
+// next decodes one symbol with a table, and its extra bits, without looking beyond the input. The entry is never none; value is its
+// base and extra bits.
+func next(in *input, table []entry, first uint) (e entry, value int, err error) {
+	in.fill()
+	left, bits := in.n, in.bits
+	e = table[bits&(1<<first-1)]
+	if e.isSecond() {
+		bits >>= first
+		left -= min(first, left)
+		e = table[e.base()+uint(bits)&e.mask()]
+	}
+	switch {
+	case e.all() > left, left == 0:
+		return none, 0, io.ErrUnexpectedEOF
+	case e == none:
+		return none, 0, ErrCorrupt
+	}
+	in.bits = bits >> e.all()
+	in.n = left - e.all()
+	return e, e.value(bits), nil
+}
+
+// useFixed sets the tables to the fixed codes (RFC 1951, section 3.2.6).
+func (d *Decoder) useFixed() {
+	if d.fixed {
+		return
+	}
+	literals, distances := d.lengths[:fixedLiterals], d.lengths[fixedLiterals:]
+	for i := range literals {
+		switch {
+		case i < 144:
+			literals[i] = 8
+		case i < 256:
+			literals[i] = 9
+		case i < 280:
+			literals[i] = 7
+		default:
+			literals[i] = 8
+		}
+	}
+	for i := range distances {
+		distances[i] = 5
+	}
+	if build(d.literals[:], literalBits, literals, literalOf) != nil || build(d.distances[:], distanceBits, distances, distanceOf) != nil {
+		panic("the fixed codes are complete")
+	}
+	d.fixed = true
+}
+
+// readCodes sets the tables to the codes at the head of a block (RFC 1951, section 3.2.7).
+func (d *Decoder) readCodes(in *input) error {
+	d.fixed = false
+	head, err := in.take(14)
+	if err != nil {
+		return err
+	}
+	literals, distances, metas := int(head&31)+257, int(head>>5&31)+1, int(head>>10)+4
+	if literals > maxLiterals || distances > maxDistances {
+		return ErrCorrupt
+	}
+	var meta [len(metaOrder)]uint8
+	for _, symbol := range metaOrder[:metas] {
+		n, err := in.take(3)
+		if err != nil {
+			return err
+		}
+		meta[symbol] = uint8(n)
+	}
+	table := d.literals[:1<<metaBits] // until the codes proper are known
+	if err := build(table, metaBits, meta[:], byteOf); err != nil {
+		return err
+	}
+	lengths := d.lengths[:literals+distances]
+	for i := 0; i < len(lengths); {
+		e, _, err := next(in, table, metaBits)
+		if err != nil {
+			return err
+		}
+		symbol := uint8(e >> 16)
+		if symbol <= maxCode {
+			lengths[i] = symbol
+			i++
+			continue
+		}
+		value, least, extra := uint8(0), uint(3), uint(3)
+		switch symbol {
+		case 16: // the one before, 3 to 6 times
+			if i == 0 {
+				return ErrCorrupt
+			}
+			value, extra = lengths[i-1], 2
+		case 18: // none, 11 to 138 times
+			least, extra = 11, 7
+		}
+		more, err := in.take(extra)
+		if err != nil {
+			return err
+		}
+		times := int(least + more)
+		if times > len(lengths)-i {
+			return ErrCorrupt
+		}
+		for range times {
+			lengths[i] = value
+			i++
+		}
+	}
+	if lengths[endOfBlock] == 0 {
+		return ErrCorrupt
+	}
+	if err := build(d.literals[:], literalBits, lengths[:literals], literalOf); err != nil {
+		return err
+	}
+	return build(d.distances[:], distanceBits, lengths[literals:], distanceOf)
+}
