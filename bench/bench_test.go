@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
+	"github.com/openpackage/opkg/internal/ops"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/materialize"
 )
@@ -26,9 +29,13 @@ func each(b *testing.B, f func(b *testing.B, n int)) {
 				b.Skip("-short")
 			}
 			f(b, n)
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/package")
+			perPackage(b, n)
 		})
 	}
+}
+
+func perPackage(b *testing.B, n int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/package")
 }
 
 // lockOf is the text of a lock of n packages, each of which needs two others.
@@ -74,62 +81,136 @@ func BenchmarkLockCheckClosed(b *testing.B) {
 	})
 }
 
-// home is a store and a target with n packages of two files in place.
-func home(b *testing.B, n int) (*materialize.Target, []materialize.Want) {
+// workspace is a machine on which n packages of two files are in place, as the lock of a workspace says: each needs two others, and the
+// workspace the first.
+func workspace(b testing.TB, top string, n int) *ops.World {
 	b.Helper()
-	dir := b.TempDir()
-	store, err := cas.Open(filepath.Join(dir, "store"), cas.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	version, err := ident.ParseVersion("1.0.0")
-	if err != nil {
-		b.Fatal(err)
-	}
+	w := &ops.World{Dir: filepath.Join(top, "ws"), Home: top, OPKGHome: filepath.Join(top, "home"), Env: func(string) string { return "" }, Now: time.Now, Agent: "opkg/bench"}
+	store, err := cas.Open(w.StoreDir(), cas.Options{Boot: cas.SystemBoot})
+	must(b, err)
+	release, err := store.Shared(b.Context())
+	must(b, err)
+	defer release()
 	store.KeepUnpacked()
+	defer store.DropUnpacked()
+	version, err := ident.ParseVersion("1.2.0")
+	must(b, err)
+	l := &lock.Lock{Requires: []lock.Require{{Name: "p000000", Range: "^1.0.0"}}}
 	wants := make([]materialize.Want, n)
 	for i := range n {
 		name := ident.Name(fmt.Sprintf("p%06d", i))
-		files := []archive.File{{Path: "openpackage.yml", Data: []byte("name: " + name + "\nversion: 1.0.0\n")}, {Path: "rules/a.md", Data: []byte("Be exact.\n")}}
-		for j := range files {
-			files[j].Size = int64(len(files[j].Data))
+		p := lock.Package{Name: name, Version: version, Source: "https://registry.test/", Artifact: fmt.Sprintf("packages/%s/1.2.0.tgz", name)}
+		for _, need := range []int{2*i + 1, 2*i + 2} {
+			if need < n {
+				p.Dependencies = append(p.Dependencies, lock.Dependency{Name: ident.Name(fmt.Sprintf("p%06d", need)), Range: "^1.0.0"})
+			}
 		}
 		var tgz bytes.Buffer
-		if err := archive.Write(&tgz, files, nil); err != nil {
-			b.Fatal(err)
-		}
-		a, err := store.Put(b.Context(), cas.Want{Name: name, Version: version, Size: int64(tgz.Len()), SHA256: sha256.Sum256(tgz.Bytes())}, &tgz)
-		if err != nil {
-			b.Fatal(err)
-		}
-		wants[i] = materialize.Want{Name: name, Version: version, Tree: a.Tree}
+		must(b, archive.Write(&tgz, filesOf(p), nil))
+		p.Size, p.SHA256 = int64(tgz.Len()), sha256.Sum256(tgz.Bytes())
+		a, err := store.Put(b.Context(), cas.Want{Name: name, Version: version, Size: p.Size, SHA256: p.SHA256}, &tgz)
+		must(b, err)
+		p.Tree = a.Tree
+		l.Packages, wants[i] = append(l.Packages, p), materialize.Want{Name: name, Version: version, Tree: a.Tree}
 	}
-	if err := store.Flush(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	target := materialize.New(filepath.Join(dir, "registry"), store, materialize.Options{})
+	must(b, store.Flush(b.Context()))
+	target := materialize.New(w.RegistryDir(), store, materialize.Options{})
 	plan, err := target.Plan(b.Context(), wants)
 	if err == nil {
 		_, err = target.Apply(b.Context(), plan)
 	}
+	must(b, err)
+	must(b, os.MkdirAll(filepath.Join(w.Dir, ".openpackage"), 0o755))
+	for file, text := range map[string]string{
+		filepath.Join(w.Dir, "openpackage.yml"): "name: ws\ndependencies:\n- name: p000000\n  version: ^1.0.0\n",
+		filepath.Join(w.Dir, "opkg.lock"):       string(l.Format()),
+		w.ConfigFile():                          "registries:\n  test: https://registry.test/\n",
+	} {
+		must(b, os.WriteFile(file, []byte(text), 0o644))
+	}
+	return w
+}
+
+// filesOf are the files of a package, as its lock has it.
+func filesOf(p lock.Package) []archive.File {
+	manifest := fmt.Sprintf("name: %s\nversion: %s\ndependencies:\n", p.Name, p.Version)
+	for _, d := range p.Dependencies {
+		manifest += fmt.Sprintf("- name: %s\n  version: %s\n", d.Name, d.Range)
+	}
+	files := []archive.File{{Path: "a.md", Data: []byte("Rules of " + p.Name + ".\n")}, {Path: "openpackage.yml", Data: []byte(manifest)}}
+	for i := range files {
+		files[i].Size = int64(len(files[i].Data))
+	}
+	return files
+}
+
+func must(b testing.TB, err error) {
+	b.Helper()
 	if err != nil {
 		b.Fatal(err)
 	}
-	store.DropUnpacked()
-	return target, wants
 }
 
-// BenchmarkPlan is the look at a home where everything is in place: most of a no-op.
+// BenchmarkPlan is the look at a home where everything is in place, with the listings read from the store.
 func BenchmarkPlan(b *testing.B) {
 	each(b, func(b *testing.B, n int) {
-		target, wants := home(b, n)
+		w := workspace(b, b.TempDir(), n)
+		text, err := os.ReadFile(filepath.Join(w.Dir, "opkg.lock"))
+		must(b, err)
+		l, err := lock.Parse("opkg.lock", text)
+		must(b, err)
+		store, err := cas.Open(w.StoreDir(), cas.Options{})
+		must(b, err)
+		target := materialize.New(w.RegistryDir(), store, materialize.Options{})
+		wants := make([]materialize.Want, n)
+		for i, p := range l.Packages {
+			wants[i] = materialize.Want{Name: p.Name, Version: p.Version, Tree: p.Tree}
+		}
 		for b.Loop() {
 			plan, err := target.Plan(b.Context(), wants)
-			if err != nil {
-				b.Fatal(err)
-			}
+			must(b, err)
 			if s := plan.Steps[0]; s.Action != materialize.Keep {
 				b.Fatalf("%+v", s)
+			}
+		}
+	})
+}
+
+// BenchmarkNoop is a whole sync with nothing to do, in process: first as one that judges everything and notes that, then as the next.
+func BenchmarkNoop(b *testing.B) {
+	each(b, func(b *testing.B, n int) {
+		w := workspace(b, b.TempDir(), n)
+		for _, how := range []string{"judged", "noted"} {
+			b.Run(how, func(b *testing.B) {
+				for b.Loop() {
+					if how == "judged" {
+						b.StopTimer()
+						must(b, os.RemoveAll(filepath.Join(w.StoreDir(), "settled")))
+						b.StartTimer()
+					}
+					res, err := w.Sync(b.Context(), ops.SyncOptions{Locked: true})
+					must(b, err)
+					if res.Applied.Kept != n {
+						b.Fatalf("%+v", res.Applied)
+					}
+				}
+				perPackage(b, n)
+			})
+		}
+	})
+}
+
+// BenchmarkGC is a collection of garbage that finds none.
+func BenchmarkGC(b *testing.B) {
+	each(b, func(b *testing.B, n int) {
+		w := workspace(b, b.TempDir(), n)
+		_, err := w.Sync(b.Context(), ops.SyncOptions{Locked: true})
+		must(b, err)
+		for b.Loop() {
+			res, err := w.GC(b.Context(), ops.GCOptions{Grace: time.Hour})
+			must(b, err)
+			if res.Trees+len(res.Versions) != 0 {
+				b.Fatalf("%+v", res)
 			}
 		}
 	})

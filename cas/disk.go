@@ -42,6 +42,14 @@ func (d *disk) mkdir(name string) error {
 	return nil
 }
 
+// remove removes a file of the store.
+func (d *disk) remove(name string) error {
+	if err := d.do("remove", name); err != nil {
+		return err
+	}
+	return d.root.Remove(name)
+}
+
 // folder opens a directory of the store, and makes it if it is not there.
 func (d *disk) folder(name string) (*folder, error) {
 	root, err := d.root.OpenRoot(name)

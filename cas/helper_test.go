@@ -133,7 +133,7 @@ func checkWhole(t testing.TB, s *Store) {
 			if a, err := parseArtifact(data); err != nil || a.SHA256.String() != rest {
 				t.Errorf("%s is not whole: %v", name, err)
 			}
-		case tmpDir, rootsDir, placedFile:
+		case tmpDir, rootsDir, settledDir, placedFile:
 		default:
 			t.Errorf("what is %s?", name)
 		}

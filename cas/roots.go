@@ -1,6 +1,7 @@
 package cas
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -83,6 +84,16 @@ func (r *Root) format() string {
 	return b.String()
 }
 
+// canonical is what RegisterRoot writes.
+func (r Root) canonical() string {
+	r.Gone = time.Time{}
+	r.Named = slices.Clone(r.Named)
+	slices.SortFunc(r.Named, func(a, b Named) int {
+		return cmp.Or(strings.Compare(string(a.Name), string(b.Name)), strings.Compare(a.Version.String(), b.Version.String()))
+	})
+	return r.format()
+}
+
 // parseRoot reads what format writes, and nothing else.
 func parseRoot(text string) (*Root, error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
@@ -133,12 +144,7 @@ func parseNamed(text string) (n Named, err error) {
 // RegisterRoot notes that the workspace of r uses what its lock names now; ID, Used and Gone are not looked at. To note it again
 // costs one read; once in UseStep, or when r says something new, the trees that it names are marked as used, too.
 func (s *Store) RegisterRoot(r Root, now time.Time) error {
-	r.Gone = time.Time{}
-	r.Named = slices.Clone(r.Named)
-	slices.SortFunc(r.Named, func(a, b Named) int {
-		return strings.Compare(string(a.Name)+" "+a.Version.String(), string(b.Name)+" "+b.Version.String())
-	})
-	id, text := RootID(r.Workspace), r.format()
+	id, text := RootID(r.Workspace), r.canonical()
 	old, used, err := s.readRoot(id)
 	same := err == nil && old == text
 	if same && now.Sub(used).Abs() < UseStep {
@@ -190,9 +196,10 @@ func (s *Store) RemoveRoot(id string) error {
 	}
 	d, err := s.open()
 	if err == nil {
-		if err = d.do("remove", rootsDir+"/"+id); err == nil {
-			err = d.root.Remove(rootsDir + "/" + id)
-		}
+		err = ignoreMissing(d.remove(settledDir + "/" + id))
+	}
+	if err == nil {
+		err = d.remove(rootsDir + "/" + id)
 	}
 	return s.within(err)
 }

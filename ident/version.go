@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/Masterminds/semver/v3"
 )
 
 // Version is a SemVer 2.0 version. It is comparable with == (which build metadata
@@ -39,17 +37,52 @@ func ParseVersion(s string) (Version, error) {
 	if len(s) > MaxVersion {
 		return Version{}, &VersionError{Input: s, Reason: fmt.Sprintf("it has %d bytes, more than %d", len(s), MaxVersion)}
 	}
-	v, err := semver.StrictNewVersion(s)
-	if err != nil {
+	v, ok := parseVersion(s)
+	if !ok {
 		return Version{}, &VersionError{Input: s, Reason: "want MAJOR.MINOR.PATCH, such as 1.2.0"}
 	}
-	if max(v.Major(), v.Minor(), v.Patch()) > MaxNumber {
+	if max(v.major, v.minor, v.patch) > MaxNumber {
 		return Version{}, &VersionError{Input: s, Reason: fmt.Sprintf("a number is above %d", uint64(MaxNumber))}
 	}
-	return Version{
-		major: v.Major(), minor: v.Minor(), patch: v.Patch(),
-		pre: v.Prerelease(), build: v.Metadata(), set: true,
-	}, nil
+	return v, nil
+}
+
+// parseVersion reads the grammar of SemVer 2.0, with numbers below 2^64.
+func parseVersion(s string) (v Version, ok bool) {
+	rest, build, hasBuild := strings.Cut(s, "+")
+	numbers, pre, hasPre := strings.Cut(rest, "-")
+	major, rest, okMajor := strings.Cut(numbers, ".")
+	minor, patch, okMinor := strings.Cut(rest, ".")
+	if !okMajor || !okMinor || hasPre && !areIdentifiers(pre, true) || hasBuild && !areIdentifiers(build, false) {
+		return v, false
+	}
+	v = Version{pre: pre, build: build, set: true}
+	for _, n := range []struct {
+		text string
+		to   *uint64
+	}{{major, &v.major}, {minor, &v.minor}, {patch, &v.patch}} {
+		var err error
+		if *n.to, err = strconv.ParseUint(n.text, 10, 64); err != nil || len(n.text) > 1 && n.text[0] == '0' {
+			return v, false
+		}
+	}
+	return v, true
+}
+
+// areIdentifiers reports whether s is identifiers of letters, digits and dashes, between dots. With canonical, as in a prerelease,
+// numbers have no leading zero.
+func areIdentifiers(s string, canonical bool) bool {
+	for part := range strings.SplitSeq(s, ".") {
+		if part == "" || canonical && len(part) > 1 && part[0] == '0' && isDigits(part) {
+			return false
+		}
+		for i := range len(part) {
+			if c := part[i]; c != '-' && !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z') {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // ParseVersionInput is ParseVersion with one leading "v" dropped, as in git tags and

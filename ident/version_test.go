@@ -151,11 +151,18 @@ func TestSortVersions(t *testing.T) {
 }
 
 func FuzzParseVersion(f *testing.F) {
-	for _, s := range append(slices.Clone(ordered), "1.2.3+b", "v1.2.3", "01.2.3", "1.2.3-01") {
+	for _, s := range append(slices.Clone(ordered), "1.2.3+b", "v1.2.3", "01.2.3", "1.2.3-01", "1.2.3-", "1.2.3+", "1.2.3-a..b", "1.2.3-a+b.c+d", "1.2.3+-",
+		"1.2", "1.2.", "1.2.3.4", "1-2.3.4", "1.2+3.4", "1.2.+3", "1.2.3- 1", "1.2.3-0a.00-1", "1.2.3+00", "18446744073709551616.0.0", "1.2.3-\u00e9", "") {
 		f.Add(s, "1.0.0-beta.2")
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		v, err := ParseVersion(a)
+		switch lib, libErr := semver.StrictNewVersion(a); {
+		case libErr != nil && err == nil:
+			t.Fatalf("%q is a version; the library says %v", a, libErr)
+		case libErr == nil && err != nil && max(lib.Major(), lib.Minor(), lib.Patch()) <= MaxNumber:
+			t.Fatalf("%q: %v; the library takes it", a, err)
+		}
 		if err != nil {
 			if s := err.Error(); !isSafe(s) {
 				t.Errorf("unsafe: %q", s)

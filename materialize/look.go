@@ -101,6 +101,7 @@ func (t *Target) judgesModes(root *dir) bool {
 type glance struct {
 	dir        *dir
 	judgeModes bool
+	folder     string // of the last file, with its slash
 	reason     string // the first thing that a stat betrays
 	worn       bool
 }
@@ -115,24 +116,28 @@ func (g *glance) all(tree *cas.Tree) error {
 	if err := g.directory(""); err != nil {
 		return err
 	}
-	last := ""
 	for i := range tree.Entries {
 		e := &tree.Entries[i]
-		folder := e.Path[:strings.LastIndexByte(e.Path, '/')+1]
-		if folder != last {
-			for at := sharedFolders(folder, last); at < len(folder); {
-				at += strings.IndexByte(folder[at:], '/') + 1
-				if err := g.directory(folder[:at]); err != nil {
-					return err
-				}
-			}
-			last = folder
-		}
-		if err := g.file(e); err != nil {
+		if err := g.entry(e.Path, e.Exec, e.Size); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// entry looks at one locked file, and before it at the directories that the last one did not stand in. Files come sorted, after the top.
+func (g *glance) entry(path string, exec bool, size int64) error {
+	folder := path[:strings.LastIndexByte(path, '/')+1]
+	if folder != g.folder {
+		for at := sharedFolders(folder, g.folder); at < len(folder); {
+			at += strings.IndexByte(folder[at:], '/') + 1
+			if err := g.directory(folder[:at]); err != nil {
+				return err
+			}
+		}
+		g.folder = folder
+	}
+	return g.file(path, exec, size)
 }
 
 // sharedFolders is the length of what two paths of directories, each with its slash, begin with alike.
@@ -177,36 +182,36 @@ func (g *glance) directory(folder string) error {
 }
 
 // file looks at one locked file.
-func (g *glance) file(e *cas.Entry) error {
-	fi, err := g.dir.stat(e.Path)
+func (g *glance) file(path string, exec bool, size int64) error {
+	fi, err := g.dir.stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || isNoDir(err):
-		g.betray("%s is missing", e.Path)
+		g.betray("%s is missing", path)
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		g.betray("%s cannot be read", e.Path)
+		g.betray("%s cannot be read", path)
 		return nil
 	case err != nil:
 		return err
 	case !fi.Mode.IsRegular():
-		g.betray("%s is not a regular file", e.Path)
+		g.betray("%s is not a regular file", path)
 		return nil
 	}
 	want := fileMode
-	if e.Exec {
+	if exec {
 		want = execMode
 	}
 	switch {
-	case fi.Size != e.Size:
-		g.betray("%s: size %d, expected %d", e.Path, fi.Size, e.Size)
+	case fi.Size != size:
+		g.betray("%s: size %d, expected %d", path, fi.Size, size)
 	case g.judgeModes && fi.Mode.Perm() != want:
-		g.betray("%s: mode %04o, expected %04o", e.Path, fi.Mode.Perm(), want)
+		g.betray("%s: mode %04o, expected %04o", path, fi.Mode.Perm(), want)
 		g.worn = g.worn || fi.Mtime == fixedTime || fi.Links > 1
 	case fi.Mtime != fixedTime:
-		g.betray("%s: changed since it was placed", e.Path)
+		g.betray("%s: changed since it was placed", path)
 		g.worn = g.worn || fi.Links > 1
-	case e.Exec && fi.Links > 1:
-		g.betray("%s: an executable is shared with another file", e.Path)
+	case exec && fi.Links > 1:
+		g.betray("%s: an executable is shared with another file", path)
 		g.worn = true
 	}
 	return nil

@@ -414,7 +414,9 @@ func FuzzCacheEntry(f *testing.F) {
 		if err := os.WriteFile(dir.pack.file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fresh := func() *cacheDir { return &cacheDir{path: dir.path, source: first, pack: pack{cache: dir.pack.cache, file: dir.pack.file}} }
+		fresh := func() *cacheDir {
+			return &cacheDir{path: dir.path, source: first, pack: pack{cache: dir.pack.cache, file: dir.pack.file}}
+		}
 		d := fresh()
 		d.pack.names()
 		e := d.read("pkg")

@@ -57,6 +57,7 @@ func crashScenes() []crashScene {
 		{"lock", func(t *testing.T, s *stage) {}, []string{"lock"}, nil, false},
 		{"lock over HTTP", func(t *testing.T, s *stage) {}, []string{"lock"}, nil, true},
 		{"sync", func(t *testing.T, s *stage) { s.must(t, "lock", "-q") }, []string{"sync"}, nil, false},
+		{"sync with nothing to do", synced, []string{"sync"}, nil, false},
 		{"heal", damaged, []string{"sync"}, nil, false},
 		{"repair", damaged, []string{"verify", "--repair"}, nil, false},
 		{"upgrade", func(t *testing.T, s *stage) {

@@ -91,7 +91,7 @@ func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
 func (d *Dir) Stat(path string) (Info, error) {
 	var st unix.Stat_t
 	for {
-		err := unix.Fstatat(d.fd, path, &st, unix.AT_SYMLINK_NOFOLLOW)
+		err := fstatat(d.fd, path, &st)
 		if err == nil {
 			return infoOf(&st), nil
 		}

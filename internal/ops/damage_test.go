@@ -41,6 +41,7 @@ func TestDamage(t *testing.T) {
 		}
 		d := kinds[rnd.IntN(len(kinds))]
 		file := files[rnd.IntN(len(files))]
+		settle(t, w)
 		if !d.do(t, rnd, file, files) {
 			continue
 		}

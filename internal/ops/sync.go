@@ -50,10 +50,15 @@ type SyncResult struct {
 // Sync makes the machine equal the lock: it fetches what is missing, verifies it before use, keeps it in
 // the store and links it into the registry directory. Nothing appears there before all of it is verified.
 func (w *World) Sync(ctx context.Context, opt SyncOptions) (*SyncResult, error) {
-	ws, err := w.Open()
+	j := w.judge(opt)
+	if res, err := w.stands(ctx, j, opt); res != nil || err != nil {
+		return res, err
+	}
+	ws, err := w.watched(j).Open()
 	if err != nil {
 		return nil, err
 	}
+	ws.judged = j
 	return ws.sync(ctx, opt)
 }
 
@@ -99,7 +104,11 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err != nil || opt.DryRun {
 		return err
 	}
-	return ws.writeIndex(packages)
+	if err := ws.writeIndex(packages); err != nil {
+		return err
+	}
+	b.settle()
+	return nil
 }
 
 // bringing is one run of bring.
@@ -136,8 +145,7 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 		return err
 	}
 	if len(b.packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is; and what is synced now waits for little
-		root := cas.Root{Workspace: b.ws.Root, Lock: b.ws.LockPath(), Named: namedBy(b.lock)}
-		if err := b.store.RegisterRoot(root, b.ws.world.Now()); err != nil {
+		if err := b.store.RegisterRoot(b.root(), b.ws.world.Now()); err != nil {
 			b.ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
 		}
 	}
@@ -146,6 +154,11 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 	}
 	b.res.Applied, err = b.target.Apply(ctx, b.res.Plan)
 	return err
+}
+
+// root is what the store keeps of the workspace for gc.
+func (b *bringing) root() cas.Root {
+	return cas.Root{Workspace: b.ws.Root, Lock: b.ws.LockPath(), Named: namedBy(b.lock)}
 }
 
 // refuseBlocked fails before anything is fetched if a version directory may not be replaced.
@@ -414,7 +427,7 @@ func (e *OfflineError) Hint() string { return "run opkg sync once with the netwo
 
 // writeIndex tells the OpenPackage client where the locked versions stand.
 func (ws *Workspace) writeIndex(packages []lock.Package) error {
-	path := filepath.Join(ws.Root, dotDir, "openpackage.index.yml")
+	path := filepath.Join(ws.Root, dotDir, indexName)
 	old, err := readCommitted(ws.Root, path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ const (
 	ManifestName = "openpackage.yml"
 	LockName     = "opkg.lock"
 	dotDir       = ".openpackage"
+	indexName    = "openpackage.index.yml" // in dotDir: the OpenPackage client's
 )
 
 // maxUserFile bounds each file of the user's that is read whole, in bytes; locks of 100,000
@@ -37,9 +39,10 @@ type Workspace struct {
 	Manifest     *manifest.Manifest
 	Config       *config.Config
 
-	world *World
-	bare  bool // there are no packages of the workspace's own
-	git   *git.Host
+	world  *World
+	bare   bool // there are no packages of the workspace's own
+	git    *git.Host
+	judged *judged // by which a sync may be noted; nil: it is not
 }
 
 // NoWorkspaceError says that no openpackage.yml was found.
@@ -301,12 +304,12 @@ func readRegular(path string, fi fs.FileInfo) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxUserFile+1))
-	if err != nil {
+	data := bytes.NewBuffer(make([]byte, 0, min(fi.Size(), maxUserFile)+bytes.MinRead))
+	if _, err := data.ReadFrom(io.LimitReader(f, maxUserFile+1)); err != nil {
 		return nil, err
 	}
-	if len(data) > maxUserFile {
+	if data.Len() > maxUserFile {
 		return nil, &FileError{path, fmt.Sprintf("it has more than %d bytes", maxUserFile)}
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
