@@ -104,6 +104,7 @@ type put struct {
 	data      *[]byte  // the archive in memory, or
 	spool     *os.File // in a file
 	spoolName string   // of area; "" where the file is the caller's
+	reserved  int64    // bytes of Store.reserved
 	size      int64
 	sum       ident.SHA256
 
@@ -123,9 +124,10 @@ func (p *put) close() {
 		p.spool.Close()
 		_ = p.area.folder.root.Remove(p.spoolName)
 	}
-	if p.data != nil {
+	if p.data != nil && p.reserved == 0 {
 		p.store.buffers.Put(p.data)
 	}
+	p.store.reserved.Add(-p.reserved)
 	if p.area != nil {
 		p.store.leave(p.area)
 	}
