@@ -80,10 +80,19 @@ func (d *disk) folder(name string) (*folder, error) {
 
 // shard opens one of the directories of blobs, and makes it if it is not there.
 func (d *disk) shard(name string) (*folder, error) {
-	if at, err := d.at.Below(name); err == nil {
-		return &folder{disk: d, name: name, at: at}, nil
+	at, err := d.at.Below(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := d.do("mkdir", name); err != nil {
+			return nil, err
+		}
+		if err = d.at.Mkdir(name, 0o755); err == nil {
+			at, err = d.at.Below(name)
+		}
 	}
-	return d.folder(name)
+	if err != nil { // nearly never, where Below is known
+		return d.folder(name)
+	}
+	return &folder{disk: d, name: name, at: at}, nil
 }
 
 // clearShard removes what is no directory from where one of the directories of blobs should stand.
