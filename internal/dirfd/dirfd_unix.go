@@ -260,7 +260,7 @@ func (d *Dir) OpenLock(name string, mode fs.FileMode, make bool) (*os.File, erro
 		_ = unix.Fchmod(fd, uint32(mode.Perm()))
 	}
 	if errors.Is(err, fs.ErrPermission) { // another user's: a lock needs no more than this
-		fd, err = d.sys.openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW, 0)
+		fd, err = d.sys.openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	}
 	if err != nil {
 		return nil, d.fail("open", name, err)
