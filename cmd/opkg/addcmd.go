@@ -140,6 +140,9 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 		return nil
 	}
 	for _, d := range res.Added {
+		if !res.Edited {
+			break
+		}
 		a.note("%s: %s %s", a.near(res.Manifest), d.Name, asked(d))
 	}
 	if res.Lock != nil {

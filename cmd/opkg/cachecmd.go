@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,7 +70,7 @@ of indexes. A file with several hard links counts once.`,
 				a.printJSON(map[string]amount{"store": amount(s.Store), "versions": amount(s.Versions), "cache": amount(s.Cache)})
 				return nil
 			}
-			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			t := a.columns()
 			fmt.Fprintf(t, "store\t%s\t%s\n", size(s.Store.Bytes), count(s.Store.Files, "file"))
 			fmt.Fprintf(t, "versions\t%s\t%s\n", size(s.Versions.Bytes), count(s.Versions.Files, "file"))
 			fmt.Fprintf(t, "cache\t%s\t%s\n", size(s.Cache.Bytes), count(s.Cache.Files, "file"))
@@ -135,7 +134,7 @@ gc forgets one whose lock is gone for 14 days.`,
 				a.printJSON(rows)
 				return nil
 			}
-			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			t := a.columns()
 			for i := range roots {
 				r := &roots[i]
 				fmt.Fprintf(t, "%s\t%s\tsynced %s\t%s\n", message(r.Workspace), count(len(r.InUse), "package"), r.Used.Local().Format(time.DateOnly), message(rootNote(r)))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +32,7 @@ from, and where credentials would be taken from. It shows no secret.`,
 				a.printJSON(configJSON(view))
 				return nil
 			}
-			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			t := a.columns()
 			for _, r := range view.Config.Registries {
 				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", r.Alias, r.Source, whose(r.Origin), strings.Join(credentialsOf(view, r), ", "))
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
@@ -36,7 +35,7 @@ func listCmd(a *app) *cobra.Command {
 				a.printJSON(rows)
 				return nil
 			}
-			t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			t := a.columns()
 			missing := 0
 			for _, l := range listed {
 				mark := ""

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -224,7 +223,7 @@ func (a *app) renderInfo(info *ops.PackageInfo) error {
 		fmt.Fprintln(a.stdout, message(says))
 	}
 	fmt.Fprintln(a.stdout)
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	t := a.columns()
 	row := func(key string, values ...string) {
 		for i, v := range values {
 			if i > 0 {

@@ -101,6 +101,7 @@ type AddResult struct {
 	Manifest string // path
 	Written  bool   // manifest and lock say it now
 	Added    []Added
+	Edited   bool // the manifest says something else than before
 	Lock     *LockResult
 	Sync     *SyncResult
 }
@@ -220,6 +221,7 @@ func (w *World) editGuarded(ctx context.Context, opt AddOptions, change func(*Wo
 	if err != nil {
 		return nil, nil, err
 	}
+	res.Edited = !bytes.Equal(edited, ws.ManifestData)
 	next := *ws
 	next.ManifestData = edited
 	if next.Manifest, err = manifest.Parse(w.show(ws.ManifestPath), edited); err != nil {

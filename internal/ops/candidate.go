@@ -45,7 +45,7 @@ func (c *candidate) close() {
 func (w *World) newCandidate(ctx context.Context, src, tmp string) (*candidate, error) {
 	fi, err := os.Stat(src)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &PackageError{Path: w.show(src), Reason: "it does not exist"}
+		return nil, &PackageError{Path: w.show(src), Reason: "it does not exist", HintText: "name the directory of a package, or an archive of one; opkg new DIR makes a package to begin with"}
 	}
 	if err != nil {
 		return nil, err

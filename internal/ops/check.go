@@ -91,7 +91,7 @@ func (e *FaultyRegistryError) Error() string {
 // CheckRegistry audits a registry: each index, each archive that one names, and whether packages can be solved from it. It reads every
 // archive, whatever it looks like from outside. A registry that cannot be reached or listed is an error; what is wrong with it is not.
 func (w *World) CheckRegistry(ctx context.Context, opt CheckOptions) (*CheckResult, error) {
-	reg, cfg, err := w.target(opt.Target)
+	reg, cfg, err := w.readTarget(opt.Target)
 	if err != nil {
 		return nil, err
 	}

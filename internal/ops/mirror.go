@@ -49,7 +49,7 @@ type MirrorResult struct {
 // it can be stopped and run again at any time, and brings what is new. Nothing that is mirrored is ever changed or removed: a registry that
 // has other content for a version is an *ident.MismatchError.
 func (w *World) Mirror(ctx context.Context, opt MirrorOptions) (*MirrorResult, error) {
-	reg, cfg, err := w.target(opt.From)
+	reg, cfg, err := w.readTarget(opt.From)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -113,11 +112,9 @@ func (w *World) writable(reg config.Registry) error {
 		return &PackageError{Path: shown(reg), Reason: "a registry over HTTP is written where its files are",
 			HintText: "publish to the directory that its server serves, or to a git registry"}
 	case ident.Directory:
-		for _, file := range []string{"index.yml", "registry/index.yml"} {
-			if _, err := os.Stat(filepath.Join(reg.Dir, filepath.FromSlash(file))); err == nil {
-				return &PackageError{Path: w.show(reg.Dir), Reason: "it is a checkout of a git registry",
-					HintText: "publish to where it was cloned from: --to git:URL pushes a commit, and needs no checkout"}
-			}
+		if isCheckout(reg.Dir) {
+			return &PackageError{Path: w.show(reg.Dir), Reason: "it is a checkout of a git registry",
+				HintText: "publish to where it was cloned from: --to git:URL pushes a commit, and needs no checkout"}
 		}
 	}
 	return nil
@@ -323,4 +320,9 @@ type UnpublishedError struct {
 
 func (e *UnpublishedError) Error() string {
 	return fmt.Sprintf("%s has no %s@%s", e.Registry, e.Name, e.Version)
+}
+
+// Hint says where to look.
+func (e *UnpublishedError) Hint() string {
+	return fmt.Sprintf("opkg info %s shows the versions that configured registries have", e.Name)
 }

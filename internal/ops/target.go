@@ -29,7 +29,7 @@ func (w *World) target(text string) (config.Registry, *config.Config, error) {
 		switch fi, err := os.Stat(path); {
 		case err == nil && !fi.IsDir():
 			return config.Registry{}, nil, &NotRegistryError{Dir: w.show(path)}
-		case err == nil && isBareRepository(path), err == nil && isGitRegistry(path):
+		case err == nil && isBareRepository(path):
 			text = "git:" + path
 		case err == nil, strings.ContainsAny(text, `/\`), strings.HasPrefix(text, "."):
 			text = "file:" + path
@@ -87,11 +87,22 @@ func isBareRepository(dir string) bool {
 	return true
 }
 
-// isGitRegistry reports whether a directory is the work tree of a git repository that is a registry. What counts there is what is committed.
-func isGitRegistry(dir string) bool {
-	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
-		return false
+// readTarget is target for a registry that is only read: the directory of a checkout stands for its git registry, where what is committed
+// counts.
+func (w *World) readTarget(text string) (config.Registry, *config.Config, error) {
+	reg, cfg, err := w.target(text)
+	if err != nil || reg.Source.Kind() != ident.Directory || !isCheckout(reg.Dir) {
+		return reg, cfg, err
 	}
+	if _, err := os.Stat(filepath.Join(reg.Dir, ".git")); err != nil {
+		return reg, cfg, nil // unpacked from an archive, say: there are no commits to read
+	}
+	reg, err = w.registryAt("git:" + filepath.ToSlash(reg.Dir))
+	return reg, cfg, err
+}
+
+// isCheckout reports whether a directory has the index of a git registry.
+func isCheckout(dir string) bool {
 	for _, index := range []string{"index.yml", filepath.Join("registry", "index.yml")} {
 		if fi, err := os.Stat(filepath.Join(dir, index)); err == nil && fi.Mode().IsRegular() {
 			return true
