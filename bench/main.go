@@ -77,6 +77,9 @@ func run(ctx context.Context, c config) error {
 			return fmt.Errorf("there is no case %q", name)
 		}
 	}
+	if least := deepRoots + c.depth - 1; c.depth > 1 && c.packages < least {
+		return fmt.Errorf("a graph %d deep takes at least %d packages", c.depth, least)
+	}
 	if c.work == "" {
 		dir, err := os.MkdirTemp("", "opkg-bench-")
 		if err != nil {
