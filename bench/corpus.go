@@ -33,9 +33,10 @@ type entry struct {
 	data []byte
 }
 
-// writeCorpus writes n packages below dir in the layouts of all registries, and returns how many files they have. The same n gives the
-// same bytes: mostly short Markdown files in some folders, a script here and there, and one package in sixty with a large asset.
-func writeCorpus(dir string, n int, url string) (files int, err error) {
+// writeCorpus writes n packages below dir in the layouts of all registries, and returns how many files they have. The same n and depth give
+// the same bytes: mostly short Markdown files in some folders, a script here and there, and one package in sixty with a large asset.
+// At depth 1 the project requires every package; else the first few alone, and what they lead to is that many levels deep.
+func writeCorpus(dir string, n, depth int, url string) (files int, err error) {
 	var projects project
 	for i := range n {
 		rng := rand.New(rand.NewPCG(uint64(i), 7))
@@ -43,6 +44,9 @@ func writeCorpus(dir string, n int, url string) (files int, err error) {
 		deps := map[string]string{}
 		for range min(i, rng.IntN(4)) {
 			deps[nameOf(rng.IntN(i))] = "^1.0.0"
+		}
+		if depth > 1 {
+			deps = levelled(rng, i, n, depth)
 		}
 		list := payloadOf(rng, name, deps)
 		files += len(list) - 1 // without package.json, which is npm's
@@ -59,9 +63,39 @@ func writeCorpus(dir string, n int, url string) (files int, err error) {
 		if err := writeModule(dir, name, list); err != nil {
 			return 0, err
 		}
-		projects.add(name)
+		projects.add(name, depth <= 1 || i < levelStart(1, n, depth))
 	}
 	return files, projects.write(filepath.Join(dir, "projects"))
+}
+
+// deepRoots is how many packages a project requires whose graph is deep.
+const deepRoots = 20
+
+// levelStart is the first of the n packages that stand on a level of a graph that is depth levels deep.
+func levelStart(level, n, depth int) int {
+	roots := min(deepRoots, n)
+	if level == 0 {
+		return 0
+	}
+	return roots + (n-roots)*(level-1)/(depth-1)
+}
+
+// levelled are the requirements of package i: its share of the next level, so that somebody needs each package, and two of it besides.
+func levelled(rng *rand.Rand, i, n, depth int) map[string]string {
+	deps := map[string]string{}
+	for level := range depth - 1 {
+		begin, next, end := levelStart(level, n, depth), levelStart(level+1, n, depth), levelStart(level+2, n, depth)
+		if i < begin || i >= next || next == end {
+			continue
+		}
+		for j := next + i - begin; j < end; j += next - begin {
+			deps[nameOf(j)] = "^1.0.0"
+		}
+		for range 2 {
+			deps[nameOf(next+rng.IntN(end-next))] = "^1.0.0"
+		}
+	}
+	return deps
 }
 
 func nameOf(i int) string {
@@ -170,21 +204,24 @@ func writeModule(dir, name string, list []entry) error {
 	return write(filepath.Join(at, "list"), []byte("v"+version+"\n"))
 }
 
-// project collects the manifests of a project that needs every package.
+// project collects the manifests of a project.
 type project struct {
 	opkg, mod strings.Builder
 	npm       map[string]string
 }
 
-func (p *project) add(name string) {
+// add makes it need a package; Go, which is not asked to resolve, is told of all.
+func (p *project) add(name string, direct bool) {
 	if p.npm == nil {
 		p.npm = map[string]string{}
 		p.opkg.WriteString("name: bench\nversion: 1.0.0\ndependencies:\n")
 		p.mod.WriteString("module bench.local\n\ngo 1.21\n\nrequire (\n")
 	}
-	fmt.Fprintf(&p.opkg, "  - name: %s\n    version: ^1.0.0\n", name)
 	fmt.Fprintf(&p.mod, "\t%s%s v%s\n", goModule, name, version)
-	p.npm[name] = "^1.0.0"
+	if direct {
+		fmt.Fprintf(&p.opkg, "  - name: %s\n    version: ^1.0.0\n", name)
+		p.npm[name] = "^1.0.0"
+	}
 }
 
 func (p *project) write(dir string) error {

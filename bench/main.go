@@ -3,6 +3,7 @@
 //
 //	go run ./bench                         500 packages, loopback, 5 rounds
 //	go run ./bench -latency 30ms           the same behind TLS and 30 ms of delay
+//	go run ./bench -latency 30ms -depth 8  with 20 requirements that lead to all packages, over 8 levels
 //	go run ./bench -packages 2000 -peers bun,pnpm -cases cold,warm
 //
 // docs/performance.md says how to read the table. Nothing is installed outside of -work, and nothing is fetched from anywhere else.
@@ -26,6 +27,7 @@ import (
 // config is what the flags say.
 type config struct {
 	packages int
+	depth    int
 	rounds   int
 	latency  time.Duration
 	opkg     string
@@ -41,6 +43,7 @@ func main() {
 	var c config
 	var peers, cases, serve string
 	flag.IntVar(&c.packages, "packages", 500, "packages in the corpus")
+	flag.IntVar(&c.depth, "depth", 1, "levels of the graph; 1: the project requires every package itself")
 	flag.IntVar(&c.rounds, "rounds", 5, "rounds; the table shows medians")
 	flag.DurationVar(&c.latency, "latency", 0, "round-trip time of a delaying proxy with TLS in front of the server; 0: plain loopback")
 	flag.StringVar(&c.opkg, "opkg", "", "opkg to measure (default: built from this repository)")
@@ -74,6 +77,9 @@ func run(ctx context.Context, c config) error {
 			return fmt.Errorf("there is no case %q", name)
 		}
 	}
+	if least := deepRoots + c.depth - 1; c.depth > 1 && c.packages < least {
+		return fmt.Errorf("a graph %d deep takes at least %d packages", c.depth, least)
+	}
 	if c.work == "" {
 		dir, err := os.MkdirTemp("", "opkg-bench-")
 		if err != nil {
@@ -99,14 +105,14 @@ func run(ctx context.Context, c config) error {
 		return err
 	}
 	defer srv.stop()
-	files, err := writeCorpus(corpus, c.packages, srv.url)
+	files, err := writeCorpus(corpus, c.packages, c.depth, srv.url)
 	if err != nil {
 		return fmt.Errorf("write the corpus: %w", err)
 	}
 	if out, err := exec.CommandContext(ctx, c.opkg, "registry", "index", corpus).CombinedOutput(); err != nil {
 		return fmt.Errorf("index the corpus: %w\n%s", err, out)
 	}
-	fmt.Printf("%d packages, %d files, %d rounds, %s\n", c.packages, files, c.rounds, srv.describe(c.latency))
+	fmt.Printf("%d packages, %d deep, %d files, %d rounds, %s\n", c.packages, c.depth, files, c.rounds, srv.describe(c.latency))
 	subjects := startPeers(c, srv)
 	return measure(ctx, c, srv, subjects)
 }
@@ -122,7 +128,7 @@ type sample struct {
 // on all of them.
 func measure(ctx context.Context, c config, srv *server, subjects []*subject) error {
 	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "case\twho\twall ms\tcpu ms\tpeak MiB\trequests\tconnections\topkg/it\t")
+	fmt.Fprintln(tw, "case\twho\twall ms\tcpu ms\tpeak MiB\trequests\tconnections\tround trips\topkg/it\t")
 	for _, name := range c.cases {
 		samples := map[*subject][]sample{}
 		for round := range c.rounds {
@@ -150,12 +156,13 @@ func measure(ctx context.Context, c config, srv *server, subjects []*subject) er
 			if len(samples[s]) < c.rounds {
 				continue
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", name, s.name,
+			fmt.Fprintf(tw, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", name, s.name,
 				median(samples[s], func(x sample) float64 { return ms(x.wall) }),
 				median(samples[s], func(x sample) float64 { return ms(x.cpu) }),
 				median(samples[s], func(x sample) float64 { return float64(x.peak) / (1 << 20) }),
 				median(samples[s], func(x sample) float64 { return float64(x.Requests) }),
 				median(samples[s], func(x sample) float64 { return float64(x.Connections) }),
+				median(samples[s], func(x sample) float64 { return float64(x.RoundTrips) }),
 				medianRatio(samples[subjects[0]], samples[s]))
 		}
 	}

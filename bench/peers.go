@@ -49,7 +49,7 @@ func startPeers(c config, srv *server) []*subject {
 			env: []string{"npm_config_cache=%s/home/npm", "npm_config_update_notifier=false", "npm_config_cafile=" + srv.caFile},
 		},
 		{
-			name: "pnpm", cases: allCases, copies: []string{"package.json"}, lock: "pnpm-lock.yaml", files: map[string]string{".npmrc": "registry=" + npmURL + "\n"},
+			name: "pnpm", cases: allCases, copies: []string{"package.json"}, lock: "pnpm-lock.yaml", files: map[string]string{".npmrc": "registry=" + npmURL + "\n" + npmCA(srv)},
 			args: addAll(map[string]string{"cold": "install --frozen-lockfile", "warm": "install --frozen-lockfile", "noop": "install --frozen-lockfile", "resolve": "install --lockfile-only --no-frozen-lockfile"},
 				" --ignore-scripts --reporter=silent --config.minimum-release-age=0"),
 			env: []string{"npm_config_cafile=" + srv.caFile},
@@ -96,6 +96,13 @@ func opkgConfig(srv *server) string {
 		text += "    ca-file: " + srv.caFile + "\n"
 	}
 	return text
+}
+
+func npmCA(srv *server) string {
+	if srv.caFile == "" {
+		return ""
+	}
+	return "cafile=" + srv.caFile + "\n"
 }
 
 func bunCA(srv *server) string {

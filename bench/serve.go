@@ -14,18 +14,68 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
 // traffic is what the server has seen.
-type traffic struct{ Requests, Connections int64 }
+type traffic struct{ Requests, Connections, RoundTrips int64 }
+
+// meter counts requests, and how many of them came one after another.
+type meter struct {
+	rtt time.Duration
+
+	mu      sync.Mutex
+	seen    traffic
+	answers []answered // that the client may not have yet, oldest first
+	known   int64      // the most round trips to an answer that it may have
+}
+
+// answered is an answer that took so many round trips.
+type answered struct {
+	at         time.Time
+	roundTrips int64
+}
+
+// begin counts a request: it takes one round trip more than the answers that came before it was sent. The caller calls done after
+// its answer.
+func (m *meter) begin() (done func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for arrived := time.Now().Add(-m.rtt); len(m.answers) > 0 && !m.answers[0].at.After(arrived); m.answers = m.answers[1:] {
+		m.known = max(m.known, m.answers[0].roundTrips)
+	}
+	n := m.known + 1
+	m.seen.Requests++
+	m.seen.RoundTrips = max(m.seen.RoundTrips, n)
+	return func() {
+		m.mu.Lock()
+		m.answers = append(m.answers, answered{time.Now(), n})
+		m.mu.Unlock()
+	}
+}
+
+func (m *meter) connected() {
+	m.mu.Lock()
+	m.seen.Connections++
+	m.mu.Unlock()
+}
+
+// take returns what was seen, and begins anew.
+func (m *meter) take() traffic {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seen := m.seen
+	m.seen, m.answers, m.known = traffic{}, nil, 0
+	return seen
+}
 
 // hello is the first line that the server's process writes.
 type hello struct{ URL, CAFile string }
@@ -42,14 +92,14 @@ func serveCorpus(ctx context.Context, dir string, latency time.Duration, out io.
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	var requests, connections atomic.Int64
+	m := &meter{rtt: latency}
 	files := http.FileServer(http.Dir(dir))
 	mux := http.NewServeMux()
 	mux.HandleFunc(trafficPath, func(w http.ResponseWriter, r *http.Request) {
-		_ = json.NewEncoder(w).Encode(traffic{requests.Swap(0), connections.Swap(0)})
+		_ = json.NewEncoder(w).Encode(m.take())
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
+		defer m.begin()()
 		if r.URL.Path == npmPrefix || len(r.URL.Path) > len(npmPrefix) && r.URL.Path[:len(npmPrefix)] == npmPrefix {
 			w.Header().Set("Content-Type", "application/json")
 			http.ServeFile(w, r, filepath.Join(dir, filepath.FromSlash(filepath.Clean(r.URL.Path)), "packument"))
@@ -63,9 +113,9 @@ func serveCorpus(ctx context.Context, dir string, latency time.Duration, out io.
 	}
 	server := &http.Server{Handler: mux, ConnState: func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
-			connections.Add(1)
+			m.connected()
 		}
-	}}
+	}, ErrorLog: log.New(io.Discard, "", 0)}
 	hi := hello{URL: "http://" + plain.Addr().String() + "/"}
 	if latency > 0 {
 		cert, caFile, err := makeCertificate(dir)
@@ -98,25 +148,36 @@ func serveCorpus(ctx context.Context, dir string, latency time.Duration, out io.
 	return err
 }
 
-// makeCertificate makes a certificate for this machine, which is its own authority.
-func makeCertificate(dir string) (tls.Certificate, string, error) {
+// makeCertificate makes a certificate for this machine, and the file of the authority that signed it.
+func makeCertificate(dir string) (cert tls.Certificate, caFile string, err error) {
+	authority := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "opkg bench authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return cert, "", err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return tls.Certificate{}, "", err
+		return cert, "", err
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "opkg bench"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	ca, err := x509.CreateCertificate(rand.Reader, authority, authority, &authorityKey.PublicKey, authorityKey)
 	if err != nil {
-		return tls.Certificate{}, "", err
+		return cert, "", err
 	}
-	file := filepath.Join(filepath.Dir(dir), "ca.pem")
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file, os.WriteFile(file, text, 0o644)
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "opkg bench"}, NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, authority, &key.PublicKey, authorityKey)
+	if err != nil {
+		return cert, "", err
+	}
+	caFile = filepath.Join(filepath.Dir(dir), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca})
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, caFile, os.WriteFile(caFile, text, 0o644)
 }
 
 // delay passes connections on to address, each byte later by d; the making of a connection costs one round trip too.

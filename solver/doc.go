@@ -40,15 +40,15 @@
 //   - Restarts follow Luby's sequence. Learned clauses that join many levels are forgotten when there are many.
 //
 // The resolver (resolver.go, search.go) reads versions and requirements when the search comes to need them, and turns them into clauses. The
-// fetcher (fetch.go) asks ahead, several questions at once: for what is newly required, and for the next versions of a package of
-// which many were rejected.
+// fetcher (fetch.go) asks ahead, several questions at once: for what is newly required, for the next versions of a package of
+// which many were rejected, and, as answers arrive, for what the version needs that will probably be chosen (guess.go).
 //
 // Invariants:
 //
 //   - Every clause is implied by requirements that were read, or names the variable of the improvement pass that it belongs to.
 //   - A version is chosen only when its requirements were read and are clauses.
 //   - The trail holds each narrowing of a domain with the clause that caused it; levels are places on the trail.
-//   - Which questions are asked depends on the search alone. An error counts only when its answer is needed.
+//   - What is asked ahead decides nothing, and is bounded. An error counts only when its answer is needed.
 //   - The context is looked at every pollEvery steps. Memory is in proportion to what was read: learned clauses are bounded by the others.
 //
 // # Sources

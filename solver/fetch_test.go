@@ -1,11 +1,14 @@
 package solver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -194,6 +197,101 @@ func TestAsksTogether(t *testing.T) {
 		}
 		if prov.most > 41 {
 			t.Errorf("%d questions were under way at once", prov.most)
+		}
+	})
+}
+
+// A graph costs as many rounds of questions as it is deep, however wide it is and in whatever order the search goes through it.
+func TestAsksAhead(t *testing.T) {
+	const roots, depth = 12, 8
+	b := newBuilder(t, 1)
+	name := func(level, i int) ident.Name { return ident.Name(fmt.Sprintf("l%d-%02d", level, i%roots)) }
+	for level := range depth {
+		for i := range roots {
+			var reqs needs
+			if level+1 < depth {
+				reqs.add(name(level+1, i), b.rng("^1.0.0"))
+				reqs.add(name(level+1, i+5), b.rng("^1.0.0"))
+			}
+			for minor := range 5 {
+				b.index.add(name(level, i), b.version(1, minor, 0), minor == 4, reqs) // the newest is yanked
+			}
+			b.index.add(name(level, i), b.version(2, 0, 0), false, needs{{Name: "not-wanted", Range: ident.Any()}})
+		}
+	}
+	for i := range roots {
+		b.root(name(0, i), b.rng("^1.0.0"))
+	}
+	in := b.done()
+	locked := in.problem
+	locked.Locked = map[ident.Name]ident.Version{}
+	for level := range depth {
+		locked.Locked[name(level, 3)] = b.version(1, 2, 0)
+	}
+	for _, p := range []Problem{in.problem, locked} {
+		synctest.Test(t, func(t *testing.T) {
+			prov := &slow{index: in.index, delay: func(question string) time.Duration {
+				if strings.Contains(question, " ") { // requirements come with the versions
+					return 0
+				}
+				return time.Second
+			}}
+			begin := time.Now()
+			if _, err := Solve(t.Context(), p, prov, Options{Parallel: 64}); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begin); took != depth*time.Second {
+				t.Errorf("questions of a second each took %v where the graph is %d deep", took, depth)
+			}
+			if want := 2 * roots * depth; len(prov.asked) != want {
+				t.Errorf("%d questions were asked, want %d", len(prov.asked), want)
+			}
+		})
+	}
+}
+
+// endless is a registry with a package that needs another, that needs another, and so on for ever.
+type endless struct{ *slow }
+
+func (e endless) Versions(ctx context.Context, name ident.Name) ([]Candidate, error) {
+	if !strings.HasPrefix(string(name), "chain") {
+		return e.slow.Versions(ctx, name)
+	}
+	v, err := ident.ParseVersion("1.0.0")
+	return []Candidate{{Version: v}}, cmp.Or(e.ask(ctx, string(name)), err)
+}
+
+func (e endless) Requirements(ctx context.Context, name ident.Name, v ident.Version) ([]ident.Requirement, error) {
+	n, isLink := strings.CutPrefix(string(name), "chain-")
+	if !isLink {
+		return e.slow.Requirements(ctx, name, v)
+	}
+	i, err := strconv.Atoi(n)
+	return []ident.Requirement{{Name: numbered("chain", i+1), Range: ident.Any()}}, err
+}
+
+// What is asked ahead of the search has a bound, and an end.
+func TestAsksAheadWithinBounds(t *testing.T) {
+	b := newBuilder(t, 1)
+	b.index.add("app", b.version(1, 0, 0), false, nil)
+	b.index.add("app", b.version(2, 0, 0), false, needs{{Name: numbered("chain", 0), Range: ident.Any()}})
+	b.index.add("base", b.version(1, 0, 0), false, needs{{Name: "app", Range: b.rng("1.0.0")}})
+	b.root("app", ident.Any())
+	b.root("base", ident.Any())
+	in := b.done()
+	synctest.Test(t, func(t *testing.T) {
+		prov := endless{&slow{index: in.index, delay: func(question string) time.Duration {
+			if question == "base" {
+				return 24 * time.Hour
+			}
+			return time.Second
+		}}}
+		sol, err := Solve(t.Context(), in.problem, prov, Options{})
+		if err != nil || len(sol.Decisions) != 2 {
+			t.Fatalf("%v, %v", sol, err)
+		}
+		if n := len(prov.asked); n < maxAhead || n > maxAhead+16 {
+			t.Errorf("%d questions were asked", n)
 		}
 	})
 }

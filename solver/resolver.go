@@ -54,7 +54,7 @@ const mergeWindow = 64
 
 func newResolver(ctx context.Context, p *Problem, prov Provider, opt Options) *resolver {
 	r := &resolver{
-		ctx: ctx, problem: p, fetch: newFetcher(ctx, prov, opt.Parallel),
+		ctx: ctx, problem: p,
 		pkgs: map[ident.Name]int32{}, exact: map[ident.Name]ident.Version{}, unlock: map[ident.Name]bool{},
 	}
 	r.e = newEngine(ctx.Err)
@@ -72,6 +72,7 @@ func newResolver(ctx context.Context, p *Problem, prov Provider, opt Options) *r
 			r.exact[n] = v
 		}
 	}
+	r.fetch = newFetcher(ctx, prov, opt.Parallel, r.guess)
 	return r
 }
 
@@ -93,18 +94,12 @@ func (r *resolver) pkg(name ident.Name) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	before, counts := r.problem.Locked[name]
-	preferred := counts
-	if !counts {
-		before, preferred = r.problem.Prefer[name]
-	}
-	preferred = preferred && !r.unlock[name]
+	before, counts := r.lockedAt(name)
 	m := packMeta{name: name, asked: q, versions: make([]ident.Version, 0, len(q.candidates))}
 	locked := int32(-1)
 	for _, c := range q.candidates {
-		isLock := preferred && c.Version.Compare(before) == 0
-		exact, wanted := r.exact[name]
-		if c.Yanked && !isLock && !(wanted && exact.Compare(c.Version) == 0) {
+		isLock := !before.IsZero() && c.Version.Compare(before) == 0
+		if !r.choosable(name, c, isLock) {
 			continue
 		}
 		if isLock {
@@ -171,13 +166,7 @@ func (r *resolver) complement(p int32, s []uint64) {
 
 // require adds the user's own requirements.
 func (r *resolver) require() error {
-	r.fetch.mu.Lock()
-	for _, q := range r.problem.Root {
-		if r.fetch.parallel > 1 {
-			r.fetch.enqueue(r.fetch.versionsOf(q.Name))
-		}
-	}
-	r.fetch.mu.Unlock()
+	r.fetch.roots(r.problem.Root)
 	for _, q := range r.problem.Root {
 		p, err := r.pkg(q.Name)
 		if err != nil {

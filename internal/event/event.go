@@ -16,7 +16,7 @@ const (
 	FetchDone                  // Name, Version, Source, Bytes: size of the artifact
 	Placed                     // Name, Version: a version directory appeared
 	Retry                      // Source, Text: what happened; Wait in Text
-	Request                    // Text: one HTTP request, for -v: method, URL without secrets, status
+	Request                    // Text: one HTTP request, for -v: method, URL without secrets, status; Count: round trips from the first request to its answer
 	Waiting                    // Text: for a lock that another opkg holds
 )
 

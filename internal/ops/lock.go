@@ -199,8 +199,8 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 }
 
 // askParallel is how many indexes are asked for at once. A registry is tens of milliseconds away, and an index is small: what bounds a lock
-// is round trips, not bytes.
-const askParallel = 64
+// is round trips, not bytes. How many requests a server gets at once, the transport decides.
+const askParallel = 256
 
 // keepable is what of the lock a solve keeps while it fits.
 func keepable(old *lock.Lock, p solver.Problem) map[ident.Name]*lock.Package {

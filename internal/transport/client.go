@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -26,6 +27,7 @@ const MaxRedirects = 10
 type Limits struct {
 	Connect    time.Duration // name, TCP and TLS, each; default 15 s
 	Header     time.Duration // until the header of an answer is there; default 20 s
+	Near       time.Duration // within which a server that is near answers: to others there are more connections; default 5 ms
 	Idle       time.Duration // without a byte of a body; default 20 s
 	MinRate    int64         // bytes a second of a body, on average over RateWindow of waiting; default 1,024
 	RateWindow time.Duration // default 20 s
@@ -43,6 +45,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	def(&l.Connect, 15*time.Second)
 	def(&l.Header, 20*time.Second)
+	def(&l.Near, 5*time.Millisecond)
 	def(&l.Idle, 20*time.Second)
 	def(&l.RateWindow, 20*time.Second)
 	def(&l.Backoff, 500*time.Millisecond)
@@ -72,8 +75,9 @@ type Options struct {
 
 // Client makes Sites. It is safe for concurrent use.
 type Client struct {
-	opt   Options
-	proxy func(*url.URL) (*url.URL, error)
+	opt     Options
+	proxy   func(*url.URL) (*url.URL, error)
+	deepest atomic.Int64 // the most round trips, one after the other, that an answer has taken
 }
 
 // New makes a client.
@@ -142,6 +146,7 @@ type Site struct {
 	mu      sync.Mutex
 	reached *origin.Reach // of the addresses that the registry itself was reached at; nil: not yet
 	proxies map[string]bool
+	gates   map[origin.Origin]*gate
 }
 
 // ErrInsecure says that a registry's URL is plain http.
@@ -149,7 +154,7 @@ var ErrInsecure = errors.New("plain http is allowed only to this machine")
 
 // Site prepares to talk to one registry. Nothing is sent yet.
 func (c *Client) Site(opt SiteOptions) (*Site, error) {
-	s := &Site{c: c, opt: opt, origin: origin.Of(opt.Base), proxies: map[string]bool{}}
+	s := &Site{c: c, opt: opt, origin: origin.Of(opt.Base), proxies: map[string]bool{}, gates: map[origin.Origin]*gate{}}
 	if opt.Base.Scheme != "https" && !s.origin.IsLoopback() && !opt.Insecure {
 		return nil, &RefusedError{Target: origin.Show(opt.Base), Reason: ErrInsecure.Error(),
 			HintText: "use https, or allow it with insecure: true in the config.yml of your own OPKG_HOME"}
@@ -167,11 +172,24 @@ func (c *Client) Site(opt SiteOptions) (*Site, error) {
 		ResponseHeaderTimeout:  lim.Header,
 		MaxResponseHeaderBytes: lim.HeaderSize,
 		IdleConnTimeout:        90 * time.Second,
-		MaxIdleConnsPerHost:    64, // as many as are asked at once
+		MaxIdleConnsPerHost:    maxFar,
 		ForceAttemptHTTP2:      true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: lim.Idle, PingTimeout: lim.Idle},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: lim.Idle, PingTimeout: lim.Idle, StrictMaxConcurrentRequests: true},
 	}
 	return s, nil
+}
+
+// gateOf is the gate of the host of u.
+func (s *Site) gateOf(u *url.URL) *gate {
+	host := origin.Of(u)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.gates[host]
+	if g == nil {
+		g = newGate(u.Scheme)
+		s.gates[host] = g
+	}
+	return g
 }
 
 // Close drops idle connections.

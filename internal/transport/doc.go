@@ -2,6 +2,7 @@
 //
 //   - https; http only to this machine, or to a registry that the user's own file marks insecure.
 //   - HTTP/2 and keep-alive; proxies from the variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case.
+//   - Few connections (gate): one where the server speaks HTTP/2; else 8, and up to 64 to a server that does not answer at once.
 //   - Redirects: at most MaxRedirects; never from https to http, never to anything but http and https, never
 //     further into the network than the registry itself (a public registry cannot send a client to 127.0.0.1,
 //     to 10.0.0.1 or to a cloud's 169.254.169.254, neither by address nor by a name that resolves to one). Once a redirect

@@ -118,15 +118,14 @@ func (d *download) attempt() (err error) {
 	d.tries.pastCaches(header)
 	ranged := d.offset > 0 && d.validator != ""
 	if !ranged {
-		if d.ans, err = d.site.exchange(d.ctx, d.url, header, http.StatusOK); err != nil {
+		if err = d.ask(header, http.StatusOK); err != nil {
 			return err
 		}
 		return d.fromStart()
 	}
 	header.Set("Range", fmt.Sprintf("bytes=%d-", d.offset))
 	header.Set("If-Range", d.validator)
-	d.ans, err = d.site.exchange(d.ctx, d.url, header, http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable)
-	if err != nil {
+	if err = d.ask(header, http.StatusOK, http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable); err != nil {
 		return err
 	}
 	if d.ans.StatusCode == http.StatusOK {
@@ -137,6 +136,15 @@ func (d *download) attempt() (err error) {
 		return errBadRange
 	}
 	return nil
+}
+
+// ask leaves in d.ans an answer with one of the wanted statuses. Its body holds up no other request: whoever reads it may need a
+// document first.
+func (d *download) ask(header http.Header, want ...int) (err error) {
+	if d.ans, err = d.site.exchange(d.ctx, d.url, header, want...); err == nil {
+		d.ans.leave()
+	}
+	return err
 }
 
 // continues reports whether a 206 is the rest of the same file.

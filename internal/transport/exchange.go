@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/openpackage/opkg/internal/event"
@@ -18,6 +20,7 @@ type answer struct {
 	*http.Response
 	url    *url.URL // of the last redirect
 	cancel context.CancelCauseFunc
+	leave  func() // gives the place at the gate to another request; can be called again
 }
 
 // close ends the exchange.
@@ -33,6 +36,7 @@ func (a *answer) discard() {
 		_, _ = io.CopyN(io.Discard, a.Body, short)
 	}
 	a.Body.Close()
+	a.leave()
 }
 
 // exchange sends one GET, follows redirects, and returns an answer with one of the wanted statuses. Any other
@@ -87,24 +91,44 @@ func (s *Site) follow(ctx context.Context, cancel context.CancelCauseFunc, u *ur
 	return nil, errRedirects
 }
 
-// send sends one request and reports it.
+// send sends one request, when its turn has come, and reports it.
 func (s *Site) send(ctx context.Context, cancel context.CancelCauseFunc, u *url.URL, header http.Header, authorize bool) (*answer, error) {
-	req := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	g := s.gateOf(u)
+	if err := g.enter(ctx); err != nil {
+		return nil, err
+	}
+	watched, late := g.watch(ctx, s.c.opt.Limits.Near)
+	req := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(watched)
 	req.Header.Set("User-Agent", s.c.opt.UserAgent)
 	if authorize && s.opt.Authorize != nil {
 		s.opt.Authorize(req)
 	}
+	depth := s.c.deepest.Load() + 1
 	resp, err := s.transport.RoundTrip(req)
+	late.Stop()
 	result := "failed"
 	if err == nil {
-		result = fmt.Sprint(resp.StatusCode)
+		result = strconv.Itoa(resp.StatusCode)
+		s.c.answered(depth)
 	}
-	s.c.opt.Observer.Emit(event.Event{Kind: event.Request, Source: string(s.origin), Text: fmt.Sprintf("GET %s %s", origin.Show(u), result)})
+	s.c.opt.Observer.Emit(event.Event{Kind: event.Request, Source: string(s.origin), Text: "GET " + origin.Show(u) + " " + result, Count: int(depth)})
 	if err != nil {
+		g.failed()
+		g.leave()
 		return nil, err
 	}
 	resp.Body = s.watch(ctx, cancel, resp.Body)
-	return &answer{Response: resp, url: u, cancel: cancel}, nil
+	return &answer{Response: resp, url: u, cancel: cancel, leave: sync.OnceFunc(g.leave)}, nil
+}
+
+// answered notes that there is an answer that took so many round trips.
+func (c *Client) answered(depth int64) {
+	for {
+		deepest := c.deepest.Load()
+		if depth <= deepest || c.deepest.CompareAndSwap(deepest, depth) {
+			return
+		}
+	}
 }
 
 // redirect is where the answer sends the client; nil when it does not.
