@@ -127,26 +127,26 @@ func (t *Target) sweep(g *guard) {
 // sweep removes the staging directories in d and, depth levels below it, in the directories of packages. A scope is one level
 // more. The caller is alone.
 func (d *dir) sweep(depth int) error {
-	names, err := d.names()
+	entries, err := d.at.Entries()
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if strings.HasPrefix(name, tempPrefix) {
-			if err := d.removeAll(name); err != nil {
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name, tempPrefix) {
+			if err := d.removeAll(e.Name); err != nil {
 				return err
 			}
 			continue
 		}
-		if depth == 0 {
+		if depth == 0 || !e.Type.IsDir() {
 			continue
 		}
-		sub, err := d.sub(name)
+		sub, err := d.sub(e.Name)
 		if err != nil {
-			continue // a link, a file, or gone
+			continue // gone
 		}
 		below := depth - 1
-		if strings.HasPrefix(name, "@") {
+		if strings.HasPrefix(e.Name, "@") {
 			below = depth
 		}
 		err = sub.sweep(below)
