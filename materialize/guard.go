@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,31 +132,30 @@ func (d *dir) sweep(depth int) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name, tempPrefix) {
-			if err := d.removeAll(e.Name); err != nil {
-				return err
-			}
-			continue
-		}
-		if depth == 0 || !e.Type.IsDir() {
-			continue
-		}
-		sub, err := d.sub(e.Name)
-		if err != nil {
-			continue // gone
-		}
-		below := depth - 1
-		if strings.HasPrefix(e.Name, "@") {
-			below = depth
-		}
-		err = sub.sweep(below)
-		sub.close()
-		if err != nil {
-			return err
-		}
+	if depth == 0 {
+		entries = slices.DeleteFunc(entries, func(e dirfd.Entry) bool { return !strings.HasPrefix(e.Name, tempPrefix) })
 	}
-	return nil
+	if len(entries) == 0 {
+		return nil
+	}
+	return each(context.Background(), len(entries), func(_ context.Context, i int) error {
+		name := entries[i].Name
+		if strings.HasPrefix(name, tempPrefix) {
+			return d.removeAll(name)
+		}
+		if !entries[i].Type.IsDir() {
+			return nil
+		}
+		sub, err := d.sub(name)
+		if err != nil {
+			return nil // gone
+		}
+		defer sub.close()
+		if strings.HasPrefix(name, "@") {
+			return sub.sweep(depth)
+		}
+		return sub.sweep(depth - 1)
+	})
 }
 
 func (t *Target) warn(text string, err error) {
