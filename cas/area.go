@@ -189,7 +189,7 @@ func (a *area) write(name string, mode fs.FileMode, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if err = f.at.Write(name, mode, data); err != nil {
+	if err = f.at.Write(name, mode, 0, data); err != nil {
 		_ = f.at.Unlink(name)
 	}
 	return err

@@ -32,7 +32,7 @@ func work(t testing.TB, s *Store) error {
 		return err
 	}
 	defer s.DropUnpacked()
-	s.spool = 1000
+	s.spool, s.large = 1000, 0
 	release, err := s.Shared(ctx)
 	if err != nil {
 		return err

@@ -78,6 +78,23 @@ func (d *disk) folder(name string) (*folder, error) {
 	return &folder{disk: d, name: name, root: root, at: at}, nil
 }
 
+// shard opens one of the directories of blobs, and makes it if it is not there.
+func (d *disk) shard(name string) (*folder, error) {
+	at, err := d.at.Below(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := d.do("mkdir", name); err != nil {
+			return nil, err
+		}
+		if err = d.at.Mkdir(name, 0o755); err == nil {
+			at, err = d.at.Below(name)
+		}
+	}
+	if err != nil { // nearly never, where Below is known
+		return d.folder(name)
+	}
+	return &folder{disk: d, name: name, at: at}, nil
+}
+
 // clearShard removes what is no directory from where one of the directories of blobs should stand.
 func (d *disk) clearShard(name string) bool {
 	if path.Dir(name) != blobsDir {
@@ -91,13 +108,15 @@ func (d *disk) clearShard(name string) bool {
 type folder struct {
 	disk *disk
 	name string
-	root *os.Root
+	root *os.Root   // nil for what shard opened
 	at   *dirfd.Dir // the same directory, for what is done often
 }
 
 func (f *folder) close() {
 	f.at.Close()
-	f.root.Close()
+	if f.root != nil {
+		f.root.Close()
+	}
 }
 
 // create makes a new file that write fills.

@@ -12,7 +12,28 @@ import (
 )
 
 // spoolSize is what Store.spool is, tests apart.
-const spoolSize = 2 << 20
+const spoolSize = 1 << 20
+
+// A download that is larger than spoolSize, up to largeSize, is kept in memory too, if all such together are not more than largeTotal: in
+// bytes.
+const (
+	largeSize  = 8 << 20
+	largeTotal = 12 << 20
+)
+
+// reserve returns how much of the download may stand in memory, in bytes. close gives back what it took.
+func (p *put) reserve() int64 {
+	s := p.store
+	if p.want.Size <= s.spool || p.want.Size > s.large {
+		return s.spool
+	}
+	if s.reserved.Add(p.want.Size) > largeTotal {
+		s.reserved.Add(-p.want.Size)
+		return s.spool
+	}
+	p.reserved = p.want.Size
+	return p.want.Size
+}
 
 // firstBuffer is how much memory a download of unknown size begins with.
 const firstBuffer = 64 << 10
@@ -23,14 +44,15 @@ func (p *put) download(ctx context.Context, r io.Reader) error {
 	if p.want.Size > 0 {
 		limit = min(limit, p.want.Size)
 	}
-	more, err := p.readMemory(ctx, r, min(limit, p.store.spool))
+	memory := p.reserve()
+	more, err := p.readMemory(ctx, r, min(limit, memory))
 	if err != nil {
 		return err
 	}
 	switch {
 	case !more:
 		p.size, p.sum = int64(len(*p.data)), sha256.Sum256(*p.data)
-	case limit > p.store.spool:
+	case limit > memory:
 		if err := p.readSpool(ctx, r, limit); err != nil {
 			return err
 		}

@@ -70,12 +70,12 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 		return err
 	}
 	trees := slices.SortedFunc(maps.Keys(b.trees), func(x, y ident.TreeID) int { return bytes.Compare(x[:], y[:]) })
-	err := a.replaceAll(treesDir, len(trees), func(i int) (name, as string) { return b.trees[trees[i]], trees[i].Hex() }) // step 9
+	err := a.replaceAll(ctx, treesDir, len(trees), func(i int) (name, as string) { return b.trees[trees[i]], trees[i].Hex() }) // step 9
 	if err != nil {
 		return err
 	}
 	artifacts := slices.SortedFunc(maps.Keys(b.artifacts), func(x, y ident.SHA256) int { return bytes.Compare(x[:], y[:]) })
-	err = a.replaceAll(artifactsDir, len(artifacts), func(i int) (name, as string) { return b.artifacts[artifacts[i]], artifacts[i].String() }) // step 10
+	err = a.replaceAll(ctx, artifactsDir, len(artifacts), func(i int) (name, as string) { return b.artifacts[artifacts[i]], artifacts[i].String() }) // step 10
 	if err != nil {
 		return err
 	}
@@ -86,19 +86,16 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 }
 
 // replaceAll moves n files of the area into the directory dir of the store.
-func (a *area) replaceAll(dir string, n int, file func(i int) (name, as string)) error {
+func (a *area) replaceAll(ctx context.Context, dir string, n int, file func(i int) (name, as string)) error {
 	to, err := a.folder.disk.folder(dir)
 	if err != nil {
 		return err
 	}
 	defer to.close()
-	for i := range n {
+	return each(ctx, n, n/manyFiles, func(_ context.Context, i int) error {
 		name, as := file(i)
-		if err := a.folder.replace(name, to.at, as); err != nil {
-			return err
-		}
-	}
-	return nil
+		return a.folder.replace(name, to.at, as)
+	})
 }
 
 // publishBlobs goes by digest, so that each of the 256 directories is opened once.
@@ -112,7 +109,7 @@ func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
 		}
 		shards, ids = append(shards, ids[:n]), ids[n:]
 	}
-	return each(ctx, len(shards), len(b.blobs)/manyBlobs, func(ctx context.Context, i int) error {
+	return each(ctx, len(shards), len(b.blobs)/manyFiles, func(ctx context.Context, i int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -120,8 +117,8 @@ func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
 	})
 }
 
-// manyBlobs is how many blobs are worth a goroutine.
-const manyBlobs = 64
+// manyFiles is how many files to name are worth a goroutine.
+const manyFiles = 64
 
 // each calls f for 0 to n-1, from as many goroutines as are worth it and there are processors, until the first error.
 func each(ctx context.Context, n, worth int, f func(ctx context.Context, i int) error) error {
@@ -142,7 +139,7 @@ func each(ctx context.Context, n, worth int, f func(ctx context.Context, i int) 
 
 // publishShard publishes blobs whose digests begin alike.
 func (s *Store) publishShard(a *area, b *batch, ids []ident.BlobID) error {
-	to, err := a.folder.disk.folder(blobsDir + "/" + ids[0].String()[:2])
+	to, err := a.folder.disk.shard(blobsDir + "/" + ids[0].String()[:2])
 	if err != nil {
 		return err
 	}

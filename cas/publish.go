@@ -80,7 +80,7 @@ func (f *folder) publish(blob stagedBlob, to *folder, as string) (existed bool, 
 // publishByRename is for where there are no hard links: the name is looked for first. Two who publish one blob at once
 // replace it with itself.
 func (f *folder) publishByRename(name string, to *folder, as string) (existed bool, err error) {
-	if _, err := to.root.Lstat(as); err == nil {
+	if _, err := to.at.Stat(as); err == nil {
 		return true, nil
 	}
 	return false, f.disk.root.Rename(f.name+"/"+name, to.name+"/"+as)

@@ -104,6 +104,7 @@ type put struct {
 	data      *[]byte  // the archive in memory, or
 	spool     *os.File // in a file
 	spoolName string   // of area; "" where the file is the caller's
+	reserved  int64    // bytes of Store.reserved
 	size      int64
 	sum       ident.SHA256
 
@@ -124,6 +125,7 @@ func (p *put) close() {
 		_ = p.area.folder.root.Remove(p.spoolName)
 	}
 	p.recycle()
+	p.store.reserved.Add(-p.reserved)
 	if p.area != nil {
 		p.store.leave(p.area)
 	}

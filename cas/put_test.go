@@ -120,7 +120,7 @@ func TestPutRefusesWhatWasNotPromised(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.what, func(t *testing.T) {
 			s := newStore(t)
-			s.spool = 2000
+			s.spool, s.large = 2000, 0
 			want := wantOf(t, "1.0.0", tt.tgz)
 			tt.change(&want)
 			_, err := s.Put(t.Context(), want, bytes.NewReader(tt.tgz))
@@ -180,13 +180,52 @@ func TestPutPassesOnTheReadersError(t *testing.T) {
 	tgz := demo("1.0.0", pkg{"big": noise(5000)}).tgz(t)
 	for _, n := range []int{0, 100, 1100} {
 		s := newStore(t)
-		s.spool = 1000
+		s.spool, s.large = 1000, 0
 		r := io.MultiReader(bytes.NewReader(tgz[:n]), iotest.ErrReader(broken))
 		if _, err := s.Put(t.Context(), wantOf(t, "1.0.0", tgz), r); !errors.Is(err, broken) {
 			t.Errorf("after %d bytes: %v", n, err)
 		}
 		if files := filesIn(t, s); len(files) != 0 {
 			t.Errorf("it left %v", files)
+		}
+	}
+}
+
+// TestLargeArchivesShareMemory holds that a large archive takes no file beside it while there is room in memory, and that the room is given
+// back, whatever happens.
+func TestLargeArchivesShareMemory(t *testing.T) {
+	tgz := demo("1.0.0", pkg{"big": noise(5000)}).tgz(t)
+	size := int64(len(tgz))
+	for _, c := range []struct {
+		name    string
+		large   int64
+		taken   int64
+		tgz     []byte
+		spooled bool
+	}{
+		{"room", size, largeTotal - size, tgz, false},
+		{"no room", size, largeTotal - size + 1, tgz, true},
+		{"too large", size - 1, 0, tgz, true},
+		{"cut short", size, 0, tgz[:4000], false},
+		{"too long", size, 0, append(bytes.Clone(tgz), 0), false},
+	} {
+		s := newStore(t)
+		s.spool, s.large = 1000, c.large
+		s.reserved.Store(c.taken)
+		var spooled bool
+		s.step = func(op, path string) error {
+			spooled = spooled || op == "write" && filepath.IsAbs(path)
+			return nil
+		}
+		_, err := s.Put(t.Context(), wantOf(t, "1.0.0", tgz), bytes.NewReader(c.tgz))
+		if whole := len(c.tgz) == len(tgz); (err == nil) != whole {
+			t.Errorf("%s: error %v", c.name, err)
+		}
+		if spooled != c.spooled {
+			t.Errorf("%s: spooled is %v", c.name, spooled)
+		}
+		if got := s.reserved.Load(); got != c.taken {
+			t.Errorf("%s: %d bytes stay reserved, want %d", c.name, got, c.taken)
 		}
 	}
 }

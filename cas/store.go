@@ -26,7 +26,9 @@ type Store struct {
 	unpacker archive.Unpacker
 	buffers  sync.Pool     // *[]byte: archives as they are downloaded
 	extract  chan struct{} // bounds how many archives are unpacked at once
-	spool    int64         // the largest archive, in bytes, that is kept in memory; a larger one goes through a file in tmp
+	spool    int64         // the largest archive, in bytes, that is always kept in memory; a larger one goes through a file in tmp
+	large    int64         // unless it has no more bytes than this, and few others are there
+	reserved atomic.Int64  // bytes of memory that such have
 
 	mu   sync.Mutex
 	disk *disk // nil until the directory is there
@@ -84,7 +86,7 @@ func Open(dir string, opt Options) (*Store, error) {
 	if opt.Boot == nil {
 		opt.Boot = func(string) string { return "" }
 	}
-	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize, boot: func() string { return opt.Boot(dir) }, now: time.Now}, nil
+	return &Store{dir: dir, observer: opt.Observer, lockWait: opt.LockWait, extract: make(chan struct{}, runtime.GOMAXPROCS(0)), spool: spoolSize, large: largeSize, boot: func() string { return opt.Boot(dir) }, now: time.Now}, nil
 }
 
 // Dir is the directory that was given to Open.

@@ -196,10 +196,7 @@ func (u *unpacking) write(path string, mode fs.FileMode, data []byte) error {
 	if err := u.step("create", path); err != nil {
 		return err
 	}
-	if err := u.at.Write(path, mode, data); err != nil {
-		return err
-	}
-	return u.setTime(path)
+	return u.at.Write(path, mode, BlobTime*1e9, data)
 }
 
 // link makes a file that is a hard link to a blob, which is staged or stored; false where that cannot be, and then nothing is made.

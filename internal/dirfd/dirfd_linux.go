@@ -46,7 +46,7 @@ func (d *Dir) Below(path string) (*Dir, error) {
 	for {
 		fd, err := unix.Openat2(d.fd, path, &how)
 		if err == nil {
-			return &Dir{fd: fd, path: d.join(path)}, nil
+			return &Dir{fd: fd, path: d.join(path), sys: d.sys}, nil
 		}
 		if err != unix.EINTR {
 			return nil, d.fail("open", path, err)

@@ -176,8 +176,9 @@ func (d *Dir) Create(path string, mode fs.FileMode) (*os.File, error) {
 	return d.root.OpenFile(filepath.FromSlash(path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 }
 
-// Write makes a new file that holds data, and syncs it, since later nobody can who may not write to it. After an error a part of it may stand there.
-func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
+// Write makes a new file that holds data, last changed and used at ns (see SetTime) unless that is 0, and syncs it, since later nobody
+// can who may not write to it. After an error a part of it may stand there.
+func (d *Dir) Write(path string, mode fs.FileMode, ns int64, data []byte) error {
 	f, err := d.Create(path, mode)
 	if err != nil {
 		return err
@@ -190,6 +191,9 @@ func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
+	}
+	if err == nil && ns != 0 {
+		err = d.SetTime(path, ns)
 	}
 	return err
 }

@@ -22,50 +22,33 @@ type Dir struct {
 
 	fd   int
 	path string
-}
-
-// again repeats a call that a signal interrupted.
-func again(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
-}
-
-func openat(fd int, name string, flags int, perm uint32) (int, error) {
-	for {
-		got, err := unix.Openat(fd, name, flags|unix.O_CLOEXEC, perm)
-		if err != unix.EINTR {
-			return got, err
-		}
-	}
+	sys  calls
 }
 
 // Open opens the directory at path, through links.
 func Open(path string) (*Dir, error) {
-	fd, err := openat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := slow{}.openat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &Dir{fd: fd, path: path}, nil
+	return &Dir{fd: fd, path: path, sys: callsOf(fd)}, nil
 }
 
 // Close gives the descriptor up, once.
 func (d *Dir) Close() {
 	if d.fd >= 0 {
-		_ = unix.Close(d.fd)
+		_ = d.sys.close(d.fd)
 		d.fd = -1
 	}
 }
 
 // Sub opens a directory in d; a link is not one.
 func (d *Dir) Sub(name string) (*Dir, error) {
-	fd, err := openat(d.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	fd, err := d.sys.openat(d.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, d.fail("open", name, err)
 	}
-	return &Dir{fd: fd, path: d.join(name)}, nil
+	return &Dir{fd: fd, path: d.join(name), sys: d.sys}, nil
 }
 
 // IsNoDir reports whether an error of Sub says that something stands there which is no directory.
@@ -75,7 +58,7 @@ func IsNoDir(err error) bool {
 
 // Mkdir makes a directory; the umask takes from its mode unless d is Exact.
 func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
-	err := again(func() error { return unix.Mkdirat(d.fd, name, uint32(mode.Perm())) })
+	err := d.sys.mkdirat(d.fd, name, uint32(mode.Perm()))
 	if err != nil || !d.Exact {
 		return d.fail("mkdir", name, err)
 	}
@@ -90,15 +73,10 @@ func (d *Dir) Mkdir(name string, mode fs.FileMode) error {
 // Stat does not follow a link at the end of path.
 func (d *Dir) Stat(path string) (Info, error) {
 	var st unix.Stat_t
-	for {
-		err := fstatat(d.fd, path, &st)
-		if err == nil {
-			return infoOf(&st), nil
-		}
-		if err != unix.EINTR {
-			return Info{}, d.fail("stat", path, err)
-		}
+	if err := d.sys.fstatat(d.fd, path, &st); err != nil {
+		return Info{}, d.fail("stat", path, err)
 	}
+	return infoOf(&st), nil
 }
 
 // Self is the stat of d.
@@ -156,7 +134,7 @@ func (d *Dir) Names() ([]string, error) {
 
 // list opens d once more, to be read.
 func (d *Dir) list() (*os.File, error) {
-	fd, err := openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	fd, err := d.sys.openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, d.fail("open", ".", err)
 	}
@@ -191,21 +169,17 @@ func unlessModeless(err error) error {
 
 // SetTime sets when what stands at path was last changed and used, in nanoseconds since 1970.
 func (d *Dir) SetTime(path string, ns int64) error {
-	ts := unix.NsecToTimespec(ns)
-	times := [2]unix.Timespec{ts, ts}
-	return d.fail("chtimes", path, again(func() error {
-		return unix.UtimesNanoAt(d.fd, path, times[:], unix.AT_SYMLINK_NOFOLLOW)
-	}))
+	return d.fail("chtimes", path, d.sys.utimensat(d.fd, path, ns))
 }
 
 // Link makes a hard link at name in d to the file at path below from.
 func (d *Dir) Link(from *Dir, path, name string) error {
-	return d.fail("link", name, again(func() error { return unix.Linkat(from.fd, path, d.fd, name, 0) }))
+	return d.fail("link", name, d.sys.linkat(from.fd, path, d.fd, name))
 }
 
 // Open opens the file at path for reading; a link at its end is an error.
 func (d *Dir) Open(path string) (*os.File, error) {
-	fd, err := openat(d.fd, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err := d.sys.openat(d.fd, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, d.fail("open", path, err)
 	}
@@ -224,11 +198,11 @@ func (d *Dir) ReadInto(buf []byte, path string) ([]byte, Info, error) {
 }
 
 func (d *Dir) read(path string, limit int64, room func(size int64) []byte) ([]byte, Info, error) {
-	fd, err := openat(d.fd, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err := d.sys.openat(d.fd, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, Info{}, d.fail("open", path, err)
 	}
-	defer unix.Close(fd)
+	defer d.sys.close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, Info{}, d.fail("stat", path, err)
@@ -258,38 +232,44 @@ func (d *Dir) read(path string, limit int64, room func(size int64) []byte) ([]by
 
 // Create makes a new file for writing; the umask takes from its mode.
 func (d *Dir) Create(path string, mode fs.FileMode) (*os.File, error) {
-	fd, err := openat(d.fd, path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint32(mode.Perm()))
+	fd, err := d.sys.openat(d.fd, path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint32(mode.Perm()))
 	if err != nil {
 		return nil, d.fail("create", path, err)
 	}
 	return os.NewFile(uintptr(fd), d.join(path)), nil
 }
 
-// Write makes a new file that holds data; the umask takes from its mode unless d is Exact. After an error a part of it may
-// stand there.
-func (d *Dir) Write(path string, mode fs.FileMode, data []byte) error {
-	fd, err := openat(d.fd, path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint32(mode.Perm()))
+// Write makes a new file that holds data, last changed and used at ns (see SetTime) unless that is 0; the umask takes from its mode unless
+// d is Exact. After an error a part of it may stand there.
+func (d *Dir) Write(path string, mode fs.FileMode, ns int64, data []byte) error {
+	fd, err := d.sys.openat(d.fd, path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, uint32(mode.Perm()))
 	if err != nil {
 		return d.fail("create", path, err)
 	}
 	for len(data) > 0 {
-		n, err := unix.Write(fd, data)
+		n, err := d.sys.write(fd, data)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil {
-			_ = unix.Close(fd)
+			_ = d.sys.close(fd)
 			return d.fail("write", path, err)
 		}
 		data = data[n:]
 	}
 	if d.Exact {
 		if err := unlessModeless(unix.Fchmod(fd, uint32(mode.Perm()))); err != nil {
-			_ = unix.Close(fd)
+			_ = d.sys.close(fd)
 			return d.fail("chmod", path, err)
 		}
 	}
-	return d.fail("close", path, unix.Close(fd))
+	if ns != 0 {
+		if err := d.sys.futimes(fd, ns); err != nil {
+			_ = d.sys.close(fd)
+			return d.fail("chtimes", path, err)
+		}
+	}
+	return d.fail("close", path, d.sys.close(fd))
 }
 
 // OpenLock opens a file of d that locks are taken on, and makes it with mode, whatever the umask, if make says so.
@@ -298,12 +278,12 @@ func (d *Dir) OpenLock(name string, mode fs.FileMode, make bool) (*os.File, erro
 	if make {
 		flags |= unix.O_CREAT
 	}
-	fd, err := openat(d.fd, name, flags, uint32(mode.Perm()))
+	fd, err := d.sys.openat(d.fd, name, flags, uint32(mode.Perm()))
 	if err == nil && make {
 		_ = unix.Fchmod(fd, uint32(mode.Perm()))
 	}
 	if errors.Is(err, fs.ErrPermission) { // another user's: a lock needs no more than this
-		fd, err = openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW, 0)
+		fd, err = d.sys.openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	}
 	if err != nil {
 		return nil, d.fail("open", name, err)

@@ -63,7 +63,7 @@ const directEntry = 19
 
 func (d *Dir) typeOf(name string) (mode fs.FileMode, gone bool, err error) {
 	var st unix.Stat_t
-	err = again(func() error { return fstatat(d.fd, name, &st) })
+	err = d.sys.fstatat(d.fd, name, &st)
 	if err == unix.ENOENT {
 		return 0, true, nil
 	}

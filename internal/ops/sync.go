@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -316,15 +317,19 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(fetchParallel)
-	for _, p := range missing {
+	var next atomic.Int64
+	for range min(fetchParallel, len(missing)) { // goroutines that stay: each has its stack grown once
 		g.Go(func() error {
-			src, err := ws.openerOf(router, &p)
-			if err != nil {
-				return err
+			for i := int(next.Add(1)) - 1; i < len(missing) && gctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				src, err := ws.openerOf(router, &missing[i])
+				if err != nil {
+					return err
+				}
+				if _, err = ws.fetchInto(gctx, store, src, missing[i]); err != nil {
+					return err
+				}
 			}
-			_, err = ws.fetchInto(gctx, store, src, p)
-			return err
+			return gctx.Err()
 		})
 	}
 	err := g.Wait()

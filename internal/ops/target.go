@@ -29,7 +29,7 @@ func (w *World) target(text string) (config.Registry, *config.Config, error) {
 		switch fi, err := os.Stat(path); {
 		case err == nil && !fi.IsDir():
 			return config.Registry{}, nil, &NotRegistryError{Dir: w.show(path)}
-		case err == nil && isBareRepository(path):
+		case err == nil && isBareRepository(path), err == nil && isGitRegistry(path):
 			text = "git:" + path
 		case err == nil, strings.ContainsAny(text, `/\`), strings.HasPrefix(text, "."):
 			text = "file:" + path
@@ -85,6 +85,19 @@ func isBareRepository(dir string) bool {
 		}
 	}
 	return true
+}
+
+// isGitRegistry reports whether a directory is the work tree of a git repository that is a registry. What counts there is what is committed.
+func isGitRegistry(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		return false
+	}
+	for _, index := range []string{"index.yml", filepath.Join("registry", "index.yml")} {
+		if fi, err := os.Stat(filepath.Join(dir, index)); err == nil && fi.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
 }
 
 // shown names a registry in messages.
