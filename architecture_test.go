@@ -136,3 +136,29 @@ func TestConfinement(t *testing.T) {
 		}
 	}
 }
+
+// heavy are packages that opkg must not be linked with, directly or through others: each costs every start of opkg, whatever it was started for.
+var heavy = map[string]string{
+	"github.com/yuin/goldmark/extension": "it compiles large regular expressions and tables before main",
+	"github.com/Masterminds/semver/v3":   "it compiles regular expressions before main",
+	"github.com/BurntSushi/toml":         "for tests",
+	"testing":                            "for tests",
+	"net/http/pprof":                     "opkg serves no profiles",
+	"expvar":                             "opkg serves no variables",
+}
+
+func TestWhatEveryStartPaysFor(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/opkg").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := strings.Fields(string(out))
+	if !slices.Contains(linked, "github.com/yuin/goldmark") {
+		t.Error("the list of what opkg is linked with is not whole")
+	}
+	for _, path := range linked {
+		if why, ok := heavy[path]; ok {
+			t.Errorf("opkg is linked with %s: %s", path, why)
+		}
+	}
+}

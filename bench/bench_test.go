@@ -176,18 +176,24 @@ func BenchmarkPlan(b *testing.B) {
 	})
 }
 
-// BenchmarkNoop is a whole sync with nothing to do, in process: first as one that judges everything and notes that, then as the next.
+// BenchmarkNoop is a whole sync with nothing to fetch or place, in process: of a workspace that never synced here, which writes the index of the
+// OpenPackage client and its root; then as one that judges everything and notes that; then as the next.
 func BenchmarkNoop(b *testing.B) {
 	each(b, func(b *testing.B, n int) {
 		w := workspace(b, b.TempDir(), n)
-		for _, how := range []string{"judged", "noted"} {
+		for _, how := range []string{"first", "judged", "noted"} {
 			b.Run(how, func(b *testing.B) {
 				for b.Loop() {
-					if how == "judged" {
-						b.StopTimer()
+					b.StopTimer()
+					switch how {
+					case "first":
+						must(b, os.RemoveAll(filepath.Join(w.Dir, ".openpackage")))
+						must(b, os.RemoveAll(filepath.Join(w.StoreDir(), "roots")))
+						fallthrough
+					case "judged":
 						must(b, os.RemoveAll(filepath.Join(w.StoreDir(), "settled")))
-						b.StartTimer()
 					}
+					b.StartTimer()
 					res, err := w.Sync(b.Context(), ops.SyncOptions{Locked: true})
 					must(b, err)
 					if res.Applied.Kept != n {
@@ -210,6 +216,20 @@ func BenchmarkGC(b *testing.B) {
 			res, err := w.GC(b.Context(), ops.GCOptions{Grace: time.Hour})
 			must(b, err)
 			if res.Trees+len(res.Versions) != 0 {
+				b.Fatalf("%+v", res)
+			}
+		}
+	})
+}
+
+// BenchmarkVerify reads all that is installed, which is what the store holds.
+func BenchmarkVerify(b *testing.B) {
+	each(b, func(b *testing.B, n int) {
+		w := workspace(b, b.TempDir(), n)
+		for b.Loop() {
+			res, err := w.Verify(b.Context(), ops.VerifyOptions{})
+			must(b, err)
+			if res.Packages != n || res.Files != 2*n || res.Blobs != 0 {
 				b.Fatalf("%+v", res)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -163,6 +164,51 @@ func tarball(list []entry) ([]byte, error) {
 	}
 	err := z.Close()
 	return b.Bytes(), err
+}
+
+// assetName is the package with one large file.
+const assetName = "asset"
+
+// writeAsset writes it: size bytes that do not compress, stored as they are.
+func writeAsset(dir string, size int64) (err error) {
+	file := filepath.Join(dir, "packages", assetName, version+".tgz")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	z, err := gzip.NewWriterLevel(f, gzip.NoCompression)
+	if err != nil {
+		return err
+	}
+	w := tar.NewWriter(z)
+	manifest := "name: " + assetName + "\nversion: " + version + "\n"
+	for _, e := range []struct {
+		name string
+		size int64
+		data io.Reader
+	}{
+		{"openpackage.yml", int64(len(manifest)), strings.NewReader(manifest)},
+		{"model.bin", size, io.LimitReader(rand.NewChaCha8([32]byte{1}), size)},
+	} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: e.name, Mode: 0o644, Size: e.size}); err != nil {
+			return err
+		}
+		if _, err := io.Copy(w, e.data); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return z.Close()
 }
 
 func writePackument(dir, name string, deps map[string]string, tgz []byte, url string) error {

@@ -5,6 +5,8 @@
 //	go run ./bench -latency 30ms           the same behind TLS and 30 ms of delay
 //	go run ./bench -latency 30ms -depth 8  with 20 requirements that lead to all packages, over 8 levels
 //	go run ./bench -packages 2000 -peers bun,pnpm -cases cold,warm
+//	go run ./bench -cases verify,gc,remove,version   beside b3sum, find, rm and the smallest Go program
+//	go run ./bench -cases cold,resolve -asset 1024   and a package with an asset of 1 GiB
 //
 // docs/performance.md says how to read the table. Nothing is installed outside of -work, and nothing is fetched from anywhere else.
 package main
@@ -33,6 +35,7 @@ type config struct {
 	opkg     string
 	peers    []string
 	cases    []string
+	asset    int // MiB
 	work     string
 	timeout  time.Duration
 }
@@ -49,6 +52,7 @@ func main() {
 	flag.StringVar(&c.opkg, "opkg", "", "opkg to measure (default: built from this repository)")
 	flag.StringVar(&peers, "peers", "npm,pnpm,bun,go", "who to compare with; those that are not installed are left out")
 	flag.StringVar(&cases, "cases", strings.Join(allCases, ","), "what to measure")
+	flag.IntVar(&c.asset, "asset", 0, "also a package with one file of so many MiB, in the cases cold and resolve")
 	flag.StringVar(&c.work, "work", "", "scratch directory (default: a temporary one)")
 	flag.DurationVar(&c.timeout, "timeout", 5*time.Minute, "for one run")
 	flag.StringVar(&serve, "serve", "", "") // how this program starts its own server
@@ -68,8 +72,11 @@ func exitOn(err error) {
 	}
 }
 
-// The cases, in the order in which they are measured.
-var allCases = []string{"cold", "warm", "noop", "resolve"}
+// The cases, in the order in which they are measured. The first are those that package managers have in common.
+var (
+	installCases = []string{"cold", "warm", "noop", "resolve"}
+	allCases     = append(slices.Clip(installCases), "verify", "gc", "remove", "version")
+)
 
 func run(ctx context.Context, c config) error {
 	for _, name := range c.cases {
@@ -108,6 +115,14 @@ func run(ctx context.Context, c config) error {
 	files, err := writeCorpus(corpus, c.packages, c.depth, srv.url)
 	if err != nil {
 		return fmt.Errorf("write the corpus: %w", err)
+	}
+	if c.asset > 0 {
+		if err := writeAsset(corpus, int64(c.asset)<<20); err != nil {
+			return fmt.Errorf("write the asset: %w", err)
+		}
+	}
+	if err := buildHello(ctx, work); err != nil {
+		return err
 	}
 	if out, err := exec.CommandContext(ctx, c.opkg, "registry", "index", corpus).CombinedOutput(); err != nil {
 		return fmt.Errorf("index the corpus: %w\n%s", err, out)
@@ -156,9 +171,9 @@ func measure(ctx context.Context, c config, srv *server, subjects []*subject) er
 			if len(samples[s]) < c.rounds {
 				continue
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", name, s.name,
-				median(samples[s], func(x sample) float64 { return ms(x.wall) }),
-				median(samples[s], func(x sample) float64 { return ms(x.cpu) }),
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", name, s.name,
+				digits(median(samples[s], func(x sample) float64 { return ms(x.wall) })),
+				digits(median(samples[s], func(x sample) float64 { return ms(x.cpu) })),
 				median(samples[s], func(x sample) float64 { return float64(x.peak) / (1 << 20) }),
 				median(samples[s], func(x sample) float64 { return float64(x.Requests) }),
 				median(samples[s], func(x sample) float64 { return float64(x.Connections) }),
@@ -170,6 +185,14 @@ func measure(ctx context.Context, c config, srv *server, subjects []*subject) er
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// digits writes milliseconds with what of them means something.
+func digits(ms float64) string {
+	if ms < 20 {
+		return fmt.Sprintf("%.1f", ms)
+	}
+	return fmt.Sprintf("%.0f", ms)
+}
 
 func median(samples []sample, of func(sample) float64) float64 {
 	values := make([]float64, len(samples))

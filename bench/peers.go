@@ -19,6 +19,8 @@ type subject struct {
 	cases   []string
 	program string
 	args    map[string]string // case → arguments
+	tools   map[string]string // case → who runs them instead of program
+	lists   bool              // its arguments name the file list, of all installed files
 	files   map[string]string // of the project, laid once; a name that begins with ~/ is below the home
 	env     []string
 	copies  []string // of the corpus's projects
@@ -37,25 +39,24 @@ func startPeers(c config, srv *server) []*subject {
 	npmURL := srv.url + strings.TrimPrefix(npmPrefix, "/")
 	all := []*subject{
 		{
-			name: "opkg", program: c.opkg, cases: allCases, copies: []string{"openpackage.yml"}, lock: "opkg.lock",
-			args:  map[string]string{"cold": "sync --frozen -q", "warm": "sync --frozen -q", "noop": "sync --frozen -q", "resolve": "lock -q"},
+			name: "opkg", program: c.opkg, cases: allCases, copies: []string{"openpackage.yml"}, lock: "opkg.lock", args: opkgArgs,
 			files: map[string]string{"~/.openpackage/config.yml": opkgConfig(srv)}, target: []string{"~/.openpackage/registry"},
 			store: []string{"~/.openpackage/store", "~/.openpackage/cache"},
 		},
 		{
-			name: "npm", cases: allCases, copies: []string{"package.json"}, lock: "package-lock.json", files: map[string]string{".npmrc": "registry=" + npmURL + "\n"},
+			name: "npm", cases: installCases, copies: []string{"package.json"}, lock: "package-lock.json", files: map[string]string{".npmrc": "registry=" + npmURL + "\n"},
 			args: addAll(map[string]string{"cold": "ci", "warm": "ci --prefer-offline", "noop": "install --prefer-offline", "resolve": "install --package-lock-only"},
 				" --ignore-scripts --no-audit --no-fund --loglevel=error --no-progress"),
 			env: []string{"npm_config_cache=%s/home/npm", "npm_config_update_notifier=false", "npm_config_cafile=" + srv.caFile},
 		},
 		{
-			name: "pnpm", cases: allCases, copies: []string{"package.json"}, lock: "pnpm-lock.yaml", files: map[string]string{".npmrc": "registry=" + npmURL + "\n" + npmCA(srv)},
+			name: "pnpm", cases: installCases, copies: []string{"package.json"}, lock: "pnpm-lock.yaml", files: map[string]string{".npmrc": "registry=" + npmURL + "\n" + npmCA(srv)},
 			args: addAll(map[string]string{"cold": "install --frozen-lockfile", "warm": "install --frozen-lockfile", "noop": "install --frozen-lockfile", "resolve": "install --lockfile-only --no-frozen-lockfile"},
 				" --ignore-scripts --reporter=silent --config.minimum-release-age=0"),
 			env: []string{"npm_config_cafile=" + srv.caFile},
 		},
 		{
-			name: "bun", cases: allCases, copies: []string{"package.json"}, lock: "bun.lock", files: map[string]string{"bunfig.toml": "[install]\nregistry = \"" + npmURL + "\"\n" + bunCA(srv)},
+			name: "bun", cases: installCases, copies: []string{"package.json"}, lock: "bun.lock", files: map[string]string{"bunfig.toml": "[install]\nregistry = \"" + npmURL + "\"\n" + bunCA(srv)},
 			args: addAll(map[string]string{"cold": "install --frozen-lockfile", "warm": "install --frozen-lockfile", "noop": "install --frozen-lockfile", "resolve": "install --lockfile-only"},
 				" --ignore-scripts --no-progress --silent"),
 			env: []string{"BUN_INSTALL_CACHE_DIR=%s/home/bun", "DO_NOT_TRACK=1"},
@@ -84,8 +85,11 @@ func startPeers(c config, srv *server) []*subject {
 				s.target = []string{"node_modules"}
 			}
 		}
-		s.dir = filepath.Join(c.work, "run", s.name)
 		out = append(out, s)
+	}
+	out = append(out, toolsBeside(c, out[0])...)
+	for _, s := range out {
+		s.dir = filepath.Join(c.work, "run", strings.ReplaceAll(s.name, " ", "-"))
 	}
 	return out
 }
@@ -170,6 +174,9 @@ func (s *subject) lay(c config) error {
 
 // measure lays the state that a case begins with, untimed, and runs it.
 func (s *subject) measure(ctx context.Context, c config, srv *server, name string) (sample, error) {
+	if name == "version" {
+		return s.start(ctx, c)
+	}
 	saved := filepath.Join(s.dir, "lock")
 	if s.ready == "" { // never ran
 		if err := s.lay(c); err != nil {
@@ -205,13 +212,23 @@ func (s *subject) measure(ctx context.Context, c config, srv *server, name strin
 	} else if err := write(s.path(s.lock), data); err != nil {
 		return sample{}, err
 	}
-	if !full && (name == "warm" || name == "noop") {
+	if !full && name != "cold" && name != "resolve" {
 		if _, err := s.run(ctx, c, "cold"); err != nil {
 			return sample{}, err
 		}
 	}
 	if name == "warm" {
 		if err := s.away(s.target...); err != nil {
+			return sample{}, err
+		}
+	}
+	if name == "remove" { // nothing names what is installed
+		if err := s.away(s.lock); err != nil {
+			return sample{}, err
+		}
+	}
+	if s.lists {
+		if err := s.list(); err != nil {
 			return sample{}, err
 		}
 	}
@@ -227,7 +244,7 @@ func (s *subject) measure(ctx context.Context, c config, srv *server, name strin
 		return sample{}, err
 	}
 	s.ready = "full"
-	if name == "resolve" {
+	if name == "resolve" || name == "remove" {
 		s.ready = "resolved"
 	}
 	return got, nil
@@ -237,7 +254,11 @@ func (s *subject) measure(ctx context.Context, c config, srv *server, name strin
 func (s *subject) run(ctx context.Context, c config, name string) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.program, strings.Fields(s.args[name])...)
+	program := s.program
+	if tool, ok := s.tools[name]; ok {
+		program = tool
+	}
+	cmd := exec.CommandContext(ctx, program, strings.Fields(s.args[name])...)
 	cmd.Dir = s.path("")
 	home := s.path("~")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_CACHE_HOME=" + home + "/.cache", "XDG_DATA_HOME=" + home + "/.local/share",

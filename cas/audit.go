@@ -67,12 +67,8 @@ func (s *Store) Audit(ctx context.Context) (*Audit, error) {
 	if err != nil {
 		return nil, s.within(err)
 	}
-	for _, name := range trees {
-		id, err := ident.ParseTreeID(treePrefix + name)
-		if err != nil {
-			return nil, err
-		}
-		if f := s.AuditTree(id); f != nil {
+	for _, id := range trees {
+		if f := s.AuditTree(ident.TreeID(id)); f != nil {
 			a.Faults = append(a.Faults, *f)
 		}
 	}
@@ -81,11 +77,7 @@ func (s *Store) Audit(ctx context.Context) (*Audit, error) {
 	if err != nil {
 		return nil, s.within(err)
 	}
-	for _, name := range records {
-		id, err := ident.ParseSHA256(name)
-		if err != nil {
-			return nil, err
-		}
+	for _, id := range records {
 		if _, f := s.AuditRecord(id); f != nil {
 			a.Faults = append(a.Faults, *f)
 		}
@@ -152,7 +144,7 @@ func (s *Store) AuditShards() (faults []AuditFault, err error) {
 }
 
 func isShard(name string) bool {
-	return len(name) == 2 && strings.Trim(name, "0123456789abcdef") == ""
+	return len(name) == 2 && hexDigit(name[0])|hexDigit(name[1]) <= 0xf
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
@@ -229,7 +221,7 @@ func (s *Store) RemoveDamaged(paths []string) error {
 // are judged by the caller, and a record is never worth keeping.
 func (s *Store) isMended(d *disk, name string) (bool, error) {
 	if hex, ok := strings.CutPrefix(name, treesDir+"/"); ok {
-		id, err := ident.ParseTreeID(treePrefix + hex)
+		id, err := ident.ParseTreeID("blake3:" + hex)
 		return err == nil && s.AuditTree(id) == nil, err
 	}
 	if shard, ok := strings.CutPrefix(name, blobsDir+"/"); ok && isShard(shard) {

@@ -125,8 +125,7 @@ func (p *put) readSpool(ctx context.Context, r io.Reader, limit int64) (err erro
 		return err
 	}
 	p.size, p.sum = int64(len(head))+n, ident.SHA256(h.Sum(nil))
-	p.store.buffers.Put(p.data)
-	p.data = nil
+	p.recycle()
 	return nil
 }
 

@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/openpackage/opkg/ident"
@@ -41,9 +39,9 @@ type GC struct {
 
 // keptTree is a listing that stays.
 type keptTree struct {
-	live bool
-	used time.Time
-	tree *Tree // nil where the listing is damaged: what it names is not known
+	live  bool
+	used  time.Time
+	blobs []ident.BlobID // each once; none where the listing is damaged: what it names is not known
 }
 
 // Spares reports whether a tree stays although no lock names it.
@@ -65,115 +63,151 @@ func (s *Store) PlanGC(ctx context.Context, opt GCOptions) (*GC, error) {
 	if err != nil {
 		return nil, s.within(err)
 	}
-	for id, a := range records {
-		if a != nil && liveArchives[id] {
-			live[a.Tree] = true
+	for i := range records {
+		if r := &records[i]; r.whole && liveArchives[r.id] {
+			live[r.tree] = true
 		}
 	}
 	if err := g.chooseTrees(ctx, d, live, opt); err != nil {
 		return nil, s.within(err)
 	}
-	blobs, err := g.chooseBlobs(ctx, d, opt.MaxSize)
-	if err != nil {
+	if g.blobs, err = g.chooseBlobs(ctx, d, opt.MaxSize); err != nil {
 		return nil, s.within(err)
 	}
-	for id, a := range records {
-		if a == nil || g.kept[a.Tree] == nil {
-			g.records = append(g.records, artifactName(id))
+	for i := range records {
+		if r := &records[i]; !r.whole || g.kept[r.tree] == nil {
+			g.records = append(g.records, artifactName(r.id))
 		}
 	}
 	if err := g.dropTrees(d); err != nil {
 		return nil, s.within(err)
 	}
-	slices.Sort(g.records)
-	g.blobs = blobs
 	g.count()
 	return g, nil
 }
 
-const treePrefix = "blake3:"
-
-// digests lists the files of a directory that are named by 64 hex digits, sorted.
-func (d *disk) digests(dir string) ([]string, error) {
-	entries, err := fs.ReadDir(d.root.FS(), dir)
+// digests lists the files of a directory that are named by 64 hex digits in lower case, sorted.
+func (d *disk) digests(dir string) ([]ident.SHA256, error) {
+	at, err := d.at.Sub(dir)
 	if err != nil {
 		return nil, ignoreMissing(err)
 	}
-	var names []string
-	for _, e := range entries {
-		if _, err := ident.ParseSHA256(e.Name()); err == nil && strings.ToLower(e.Name()) == e.Name() {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
-}
-
-// readRecords reads all records; a damaged one is nil.
-func (s *Store) readRecords(ctx context.Context, d *disk) (map[ident.SHA256]*Artifact, error) {
-	names, err := d.digests(artifactsDir)
+	defer at.Close()
+	entries, err := at.Entries()
 	if err != nil {
 		return nil, err
 	}
-	records := make(map[ident.SHA256]*Artifact, len(names))
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	ids := make([]ident.SHA256, 0, len(entries))
+	for i := range entries {
+		if id, ok := parseDigest("", entries[i].Name); ok {
+			ids = append(ids, id)
 		}
-		id, err := ident.ParseSHA256(name)
-		if err != nil {
-			return nil, err
-		}
-		data, err := s.read(artifactName(id), maxRecord)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		a, err := parseArtifact(data)
-		if err != nil || a.SHA256 != id {
-			a = nil
-		}
-		records[id] = a
 	}
-	return records, nil
+	slices.SortFunc(ids, func(a, b ident.SHA256) int { return bytes.Compare(a[:], b[:]) })
+	return ids, nil
+}
+
+// parseDigest reads 64 hex digits in lower case, in two parts.
+func parseDigest(head, tail string) (id [32]byte, ok bool) {
+	if len(head)+len(tail) != 64 || len(head)%2 != 0 {
+		return id, false
+	}
+	at := 0
+	for _, part := range [2]string{head, tail} {
+		for i := 0; i < len(part); i += 2 {
+			high, low := hexDigit(part[i]), hexDigit(part[i+1])
+			if high|low > 0xf {
+				return id, false
+			}
+			id[at] = high<<4 | low
+			at++
+		}
+	}
+	return id, true
+}
+
+// hexDigit is the value of a digit in lower case; 0xff for what is none.
+func hexDigit(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
+}
+
+// gcRecord is what a collection needs to know of a record.
+type gcRecord struct {
+	id    ident.SHA256
+	tree  ident.TreeID
+	whole bool // not damaged
+}
+
+// readRecords reads all records, sorted by id.
+func (s *Store) readRecords(ctx context.Context, d *disk) ([]gcRecord, error) {
+	ids, err := d.digests(artifactsDir)
+	if err != nil {
+		return nil, err
+	}
+	records := make([]gcRecord, len(ids))
+	return records, each(ctx, len(ids), len(ids), func(ctx context.Context, i int) error {
+		records[i].id = ids[i]
+		data, err := s.read(artifactName(ids[i]), maxRecord)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if a, err := parseArtifact(data); err == nil && a.SHA256 == ids[i] {
+			records[i].tree, records[i].whole = a.Tree, true
+		}
+		return ctx.Err()
+	})
 }
 
 // chooseTrees decides which listings stay, the bound on the size apart.
 func (g *GC) chooseTrees(ctx context.Context, d *disk, live map[ident.TreeID]bool, opt GCOptions) error {
-	names, err := d.digests(treesDir)
+	ids, err := d.digests(treesDir)
 	if err != nil {
 		return err
 	}
-	for _, h := range names {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		id, err := ident.ParseTreeID(treePrefix + h)
+	kept := make([]*keptTree, len(ids))
+	err = each(ctx, len(ids), len(ids), func(ctx context.Context, i int) error {
+		id := ident.TreeID(ids[i])
+		fi, err := d.at.Stat(treeName(id))
 		if err != nil {
 			return err
 		}
-		fi, err := d.root.Lstat(treeName(id))
-		if err != nil {
-			return err
-		}
-		recent := !opt.Since.IsZero() && !fi.ModTime().Before(opt.Since)
+		used := time.Unix(0, fi.Mtime)
+		recent := !opt.Since.IsZero() && !used.Before(opt.Since)
 		if !live[id] && !recent && (opt.MaxSize <= 0 || !opt.Since.IsZero()) {
-			continue
+			return ctx.Err()
 		}
 		t, err := g.store.Tree(id)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if t != nil || live[id] {
-			g.kept[id] = &keptTree{live: live[id], used: fi.ModTime(), tree: t}
+			kept[i] = &keptTree{live: live[id], used: used, blobs: t.blobs()}
+		}
+		return ctx.Err()
+	})
+	for i, k := range kept {
+		if k != nil {
+			g.kept[ident.TreeID(ids[i])] = k
 		}
 	}
-	return nil
+	return err
 }
 
 // chooseBlobs lists the blobs that go. With a bound on the size it first lets go listings, the least recently used first.
 func (g *GC) chooseBlobs(ctx context.Context, d *disk, maxSize int64) (gone []string, err error) {
-	users := make(map[ident.BlobID]int)
+	files := 0
 	for _, k := range g.kept {
-		for id := range k.blobs() {
+		files += len(k.blobs)
+	}
+	users := make(map[ident.BlobID]int32, files)
+	for _, k := range g.kept {
+		for _, id := range k.blobs {
 			users[id]++
 		}
 	}
@@ -197,27 +231,35 @@ func (g *GC) chooseBlobs(ctx context.Context, d *disk, maxSize int64) (gone []st
 	if maxSize > 0 {
 		orphans = append(orphans, g.shrink(maxSize, users, sizes)...)
 	}
-	slices.SortFunc(orphans, func(a, b ident.BlobID) int { return bytes.Compare(a[:], b[:]) })
-	for _, id := range orphans {
-		gone = append(gone, BlobName(id))
-	}
-	return gone, nil
+	return blobNames(orphans), nil
 }
 
-// blobs are those of a listing, each once.
-func (k *keptTree) blobs() map[ident.BlobID]bool {
-	all := make(map[ident.BlobID]bool)
-	if k.tree != nil {
-		for i := range k.tree.Entries {
-			all[k.tree.Entries[i].Blob] = true
-		}
+// blobNames is where blobs stand, sorted.
+func blobNames(ids []ident.BlobID) []string {
+	slices.SortFunc(ids, func(a, b ident.BlobID) int { return bytes.Compare(a[:], b[:]) })
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = BlobName(id)
 	}
-	return all
+	return names
+}
+
+// blobs are those of a listing, each once, sorted; none where t is nil.
+func (t *Tree) blobs() []ident.BlobID {
+	if t == nil {
+		return nil
+	}
+	ids := make([]ident.BlobID, len(t.Entries))
+	for i := range t.Entries {
+		ids[i] = t.Entries[i].Blob
+	}
+	slices.SortFunc(ids, func(a, b ident.BlobID) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(ids)
 }
 
 // shrink lets go listings that are not live until what stays takes maxSize bytes or less, and returns the blobs that no
 // other listing has.
-func (g *GC) shrink(maxSize int64, users map[ident.BlobID]int, sizes map[ident.BlobID]int64) (gone []ident.BlobID) {
+func (g *GC) shrink(maxSize int64, users map[ident.BlobID]int32, sizes map[ident.BlobID]int64) (gone []ident.BlobID) {
 	for _, n := range sizes {
 		g.Size += n
 	}
@@ -228,7 +270,9 @@ func (g *GC) shrink(maxSize int64, users map[ident.BlobID]int, sizes map[ident.B
 			spare = append(spare, id)
 			continue
 		}
-		maps.Copy(needed, k.blobs())
+		for _, blob := range k.blobs {
+			needed[blob] = true
+		}
 	}
 	for id := range needed {
 		g.Live += sizes[id]
@@ -240,7 +284,7 @@ func (g *GC) shrink(maxSize int64, users map[ident.BlobID]int, sizes map[ident.B
 		if g.Size <= maxSize {
 			break
 		}
-		for blob := range g.kept[id].blobs() {
+		for _, blob := range g.kept[id].blobs {
 			if users[blob]--; users[blob] == 0 {
 				g.Size -= sizes[blob]
 				if _, there := sizes[blob]; there {
@@ -253,30 +297,41 @@ func (g *GC) shrink(maxSize int64, users map[ident.BlobID]int, sizes map[ident.B
 	return gone
 }
 
-// eachBlob calls f for every blob of the store.
+// eachBlob calls f for every blob of the store, from one goroutine.
 func (d *disk) eachBlob(ctx context.Context, f func(ident.BlobID) error) error {
-	shards, err := fs.ReadDir(d.root.FS(), blobsDir)
+	blobs, err := d.at.Sub(blobsDir)
 	if err != nil {
 		return ignoreMissing(err)
 	}
+	defer blobs.Close()
+	shards, err := blobs.Entries()
+	if err != nil {
+		return err
+	}
 	for _, shard := range shards {
-		if len(shard.Name()) != 2 || !shard.IsDir() {
+		if !isShard(shard.Name) || !shard.Type.IsDir() {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		entries, err := fs.ReadDir(d.root.FS(), blobsDir+"/"+shard.Name())
-		if err != nil {
-			return ignoreMissing(err)
+		at, err := blobs.Sub(shard.Name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
-		for _, e := range entries {
-			id, err := ident.ParseBlobID(shard.Name() + e.Name())
-			if err != nil || BlobName(id) != blobsDir+"/"+shard.Name()+"/"+e.Name() {
-				continue
-			}
-			if err := f(id); err != nil {
-				return err
+		if err != nil {
+			return err
+		}
+		entries, err := at.Entries()
+		at.Close()
+		if err != nil {
+			return err
+		}
+		for i := range entries {
+			if id, ok := parseDigest(shard.Name, entries[i].Name); ok {
+				if err := f(id); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -427,16 +482,18 @@ func (s *Store) PlanClean(ctx context.Context) (*GC, error) {
 	if err != nil {
 		return nil, s.within(err)
 	}
-	for _, h := range records {
-		g.records = append(g.records, artifactsDir+"/"+h)
+	for _, id := range records {
+		g.records = append(g.records, artifactName(id))
 	}
 	if err := g.dropTrees(d); err != nil {
 		return nil, s.within(err)
 	}
+	var blobs []ident.BlobID
 	err = d.eachBlob(ctx, func(id ident.BlobID) error {
-		g.blobs = append(g.blobs, BlobName(id))
+		blobs = append(blobs, id)
 		return nil
 	})
+	g.blobs = blobNames(blobs)
 	g.count()
 	return g, s.within(err)
 }
@@ -447,9 +504,9 @@ func (g *GC) dropTrees(d *disk) error {
 	if err != nil {
 		return err
 	}
-	for _, h := range trees {
-		if id, err := ident.ParseTreeID(treePrefix + h); err == nil && g.kept[id] == nil {
-			g.trees = append(g.trees, treeName(id))
+	for _, id := range trees {
+		if g.kept[ident.TreeID(id)] == nil {
+			g.trees = append(g.trees, treeName(ident.TreeID(id)))
 		}
 	}
 	return nil

@@ -1,9 +1,11 @@
 package cas
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,7 +20,7 @@ type Placement struct {
 }
 
 func (p *Placement) placed() string {
-	return fmt.Sprintf("placed %s %s %s\n", p.Name, p.Version, p.Tree)
+	return "placed " + string(p.Name) + " " + p.Version.String() + " " + p.Tree.String() + "\n"
 }
 
 func (p *Placement) cleared() string { return fmt.Sprintf("cleared %s %s\n", p.Name, p.Version) }
@@ -43,30 +45,38 @@ func (s *Store) appendAll(all []Placement, line func(*Placement) string) error {
 // Placements are the version directories that opkg made, as far as it knows, sorted by name and version. Lines that
 // name no package that there can be are read past.
 func (s *Store) Placements() ([]Placement, error) {
+	all, _, err := s.placements()
+	return all, err
+}
+
+// placements is Placements, and which of them are doubted.
+func (s *Store) placements() (all []Placement, doubted []bool, err error) {
 	p := &s.placed
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := s.readPlaced(p); err != nil {
-		return nil, s.within(ignoreMissing(err))
+		return nil, nil, s.within(ignoreMissing(err))
 	}
-	all := make([]Placement, 0, len(p.trees))
-	for key, tree := range p.trees {
+	keys := slices.Collect(maps.Keys(p.trees))
+	slices.SortFunc(keys, func(a, b placedKey) int {
+		return cmp.Or(strings.Compare(string(a.name), string(b.name)), strings.Compare(a.version, b.version))
+	})
+	all, doubted = make([]Placement, 0, len(keys)), make([]bool, 0, len(keys))
+	for _, key := range keys {
 		name, err := ident.ParseName(string(key.name))
 		version, verr := ident.ParseVersion(key.version)
-		if errors.Join(err, verr) == nil && version.String() == key.version {
-			all = append(all, Placement{name, version, tree.id})
+		if err == nil && verr == nil && version.String() == key.version {
+			tree := p.trees[key]
+			all, doubted = append(all, Placement{name, version, tree.id}), append(doubted, tree.doubted)
 		}
 	}
-	slices.SortFunc(all, func(a, b Placement) int {
-		return strings.Compare(a.placed(), b.placed())
-	})
-	return all, nil
+	return all, doubted, nil
 }
 
 // CompactPlaced rewrites the journal without what later lines override, if that makes it half as long or less. The caller holds the
 // store alone.
 func (s *Store) CompactPlaced() error {
-	all, err := s.Placements()
+	all, isDoubted, err := s.placements()
 	if err != nil {
 		return err
 	}
@@ -83,10 +93,13 @@ func (s *Store) CompactPlaced() error {
 	}
 	var doubted, safe strings.Builder
 	for i := range all {
-		if _, _, safely := s.PlacedSafely(all[i].Name, all[i].Version); safely {
-			safe.WriteString(all[i].placed())
-		} else {
+		if int64(doubted.Len()+safe.Len())*2 > fi.Size() {
+			return nil
+		}
+		if isDoubted[i] {
 			doubted.WriteString(all[i].placed())
+		} else {
+			safe.WriteString(all[i].placed())
 		}
 	}
 	b := &safe

@@ -124,13 +124,22 @@ func (p *put) close() {
 		p.spool.Close()
 		_ = p.area.folder.root.Remove(p.spoolName)
 	}
-	if p.data != nil && p.reserved == 0 {
-		p.store.buffers.Put(p.data)
-	}
+	p.recycle()
 	p.store.reserved.Add(-p.reserved)
 	if p.area != nil {
 		p.store.leave(p.area)
 	}
+}
+
+// keptBuffer is the largest buffer that is kept for the next download, in bytes: most archives fit, and there are as many as downloads.
+const keptBuffer = 256 << 10
+
+// recycle gives the archive's memory up.
+func (p *put) recycle() {
+	if p.data != nil && cap(*p.data) <= keptBuffer {
+		p.store.buffers.Put(p.data)
+	}
+	p.data = nil
 }
 
 // open checks the archive, which is what was promised, whole.

@@ -53,9 +53,11 @@ const recordHeader = "opkg artifact v1"
 // format is the record's text. Its last line is the BLAKE3 of what stands before it.
 func (a *Artifact) format() []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nsha256 %s\nsize %d\nname %s\nversion %s\ntree %s\n", recordHeader, a.SHA256, a.Size, a.Name, a.Version, a.Tree)
+	b.Grow(512)
+	b.WriteString(recordHeader + "\nsha256 " + a.SHA256.String() + "\nsize " + strconv.FormatInt(a.Size, 10) + "\nname " + string(a.Name) +
+		"\nversion " + a.Version.String() + "\ntree " + a.Tree.String() + "\n")
 	for _, d := range a.Dependencies {
-		fmt.Fprintf(&b, "dependency %s %s\n", d.Name, strconv.Quote(d.Range.String()))
+		b.WriteString("dependency " + string(d.Name) + " " + strconv.Quote(d.Range.String()) + "\n")
 	}
 	fmt.Fprintf(&b, "blake3 %x\n", blake3.Sum256([]byte(b.String())))
 	return []byte(b.String())

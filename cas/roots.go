@@ -72,13 +72,14 @@ func RootID(workspace string) string {
 // format is the root's text. Its last line is the BLAKE3 of what stands before it.
 func (r *Root) format() string {
 	var b strings.Builder
+	b.Grow(256 + len(r.Named)*200)
 	fmt.Fprintf(&b, "%s\nworkspace %s\nlock %s\n", rootHeader, strconv.Quote(r.Workspace), strconv.Quote(r.Lock))
 	if !r.Gone.IsZero() {
 		fmt.Fprintf(&b, "gone %s\n", r.Gone.UTC().Format(time.RFC3339))
 	}
 	for i := range r.Named {
 		n := &r.Named[i]
-		fmt.Fprintf(&b, "package %s %s %s %s\n", n.Name, n.Version, n.SHA256, n.Tree)
+		b.WriteString("package " + string(n.Name) + " " + n.Version.String() + " " + n.SHA256.String() + " " + n.Tree.String() + "\n")
 	}
 	fmt.Fprintf(&b, "blake3 %x\n", blake3.Sum256([]byte(b.String())))
 	return b.String()

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/zeebo/blake3"
+
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // Scan is a directory as it stands, every file hashed: also what no tree can hold, and what cannot be read. All lists are
@@ -20,13 +22,13 @@ type Scan struct {
 	Dirs  []ScannedDir
 	Odd   []OddFile
 
-	dir string
+	top *dirfd.Dir
 }
 
 // ScannedFile is a regular file that was read.
 type ScannedFile struct {
 	Entry
-	Info fs.FileInfo // as the reading began
+	Info dirfd.Info // as the reading began
 
 	err error // why it could not be read
 }
@@ -55,35 +57,12 @@ func (s *Scan) Tree() *Tree {
 // Scanner hashes files, one after the other.
 type Scanner struct{ buf []byte }
 
-// Scan reads everything below dir. It opens nothing but regular files, follows no links, and goes on where something cannot be read. The
-// error is ctx's, or that dir itself is no directory.
-func (s *Scanner) Scan(ctx context.Context, dir string) (*Scan, error) {
-	found, err := List(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	for i := range found.Files {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		s.Hash(found, i)
-	}
-	found.Settle()
-	return found, nil
-}
-
-// List is the first part of Scan: no file is read yet, and Files have paths alone. Each is then to be hashed, by any Scanner and in any order, and
-// after the last the Scan settled.
-func List(ctx context.Context, dir string) (*Scan, error) {
-	fi, err := os.Lstat(dir)
-	if err != nil {
-		return nil, err
-	}
-	if !fi.IsDir() {
-		return nil, &fs.PathError{Op: "scan", Path: dir, Err: errors.New("it is not a directory")}
-	}
-	found := &Scan{dir: dir}
-	if err := found.folder(ctx, "", fi); err != nil {
+// List lists everything in d: no file is read yet, and Files have paths alone. Each is then to be hashed, by any Scanner and in any order, while
+// d is open, and after the last the Scan settled. Nothing but regular files is opened, no link is followed, and what cannot be read
+// is said in Odd. The error is ctx's.
+func List(ctx context.Context, d *dirfd.Dir) (*Scan, error) {
+	found := &Scan{top: d}
+	if err := found.folder(ctx, d, ""); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(found.Files, func(a, b ScannedFile) int { return strings.Compare(a.Path, b.Path) })
@@ -91,8 +70,8 @@ func List(ctx context.Context, dir string) (*Scan, error) {
 	return found, nil
 }
 
-// folder lists dir/rel, where rel is "" for the top or ends in a slash.
-func (s *Scan) folder(ctx context.Context, rel string, fi fs.FileInfo) error {
+// folder lists d, which is rel below the top: "", or a path that ends in a slash.
+func (s *Scan) folder(ctx context.Context, d *dirfd.Dir, rel string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -100,76 +79,97 @@ func (s *Scan) folder(ctx context.Context, rel string, fi fs.FileInfo) error {
 	if name == "" {
 		name = "."
 	}
-	s.Dirs = append(s.Dirs, ScannedDir{name, fi.Mode()})
-	entries, err := os.ReadDir(s.path(rel))
+	if fi, err := d.Self(); err == nil {
+		s.Dirs = append(s.Dirs, ScannedDir{name, fi.Mode})
+	}
+	entries, err := d.Entries()
 	if err != nil {
-		s.Odd = append(s.Odd, OddFile{name, "unreadable: " + reasonOf(err)})
+		s.odd(name, err)
 	}
 	for _, e := range entries {
-		path := rel + e.Name()
+		path := rel + e.Name
 		switch {
-		case e.IsDir():
-			fi, err := e.Info()
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				continue
-			case err != nil:
-				s.Odd = append(s.Odd, OddFile{path, "unreadable: " + reasonOf(err)})
+		case e.Type == 0:
+			s.Files = append(s.Files, ScannedFile{Entry: Entry{Path: path}})
+		case !e.Type.IsDir():
+			s.Odd = append(s.Odd, OddFile{path, kindOf(e.Type)})
+		default:
+			sub, err := d.Sub(e.Name)
+			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			if err := s.folder(ctx, path+"/", fi); err != nil {
+			if err != nil {
+				if fi, err := d.Stat(e.Name); err == nil {
+					s.Dirs = append(s.Dirs, ScannedDir{path, fi.Mode})
+				}
+				s.odd(path, err)
+				continue
+			}
+			err = s.folder(ctx, sub, path+"/")
+			sub.Close()
+			if err != nil {
 				return err
 			}
-		case !e.Type().IsRegular():
-			s.Odd = append(s.Odd, OddFile{path, kindOf(e.Type())})
-		default:
-			s.Files = append(s.Files, ScannedFile{Entry: Entry{Path: path}})
 		}
 	}
 	return nil
 }
 
-func (s *Scan) path(rel string) string { return filepath.Join(s.dir, filepath.FromSlash(rel)) }
+func (s *Scan) odd(path string, err error) {
+	s.Odd = append(s.Odd, OddFile{path, "unreadable: " + reasonOf(err)})
+}
 
 // Hash reads found.Files[i].
 func (s *Scanner) Hash(found *Scan, i int) {
 	f := &found.Files[i]
-	*f = s.file(found.path(f.Path), f.Path)
+	*f = s.file(found.top, f.Path)
 }
 
 // Settle ends a Scan: what could not be read is no file of it, and what went meanwhile is not there.
 func (s *Scan) Settle() {
 	s.Files = slices.DeleteFunc(s.Files, func(f ScannedFile) bool {
 		if f.err != nil && !errors.Is(f.err, fs.ErrNotExist) {
-			s.Odd = append(s.Odd, OddFile{f.Path, "unreadable: " + reasonOf(f.err)})
+			s.odd(f.Path, f.err)
 		}
 		return f.err != nil
 	})
 	slices.SortFunc(s.Odd, func(a, b OddFile) int { return strings.Compare(a.Path, b.Path) })
 }
 
-// file hashes one regular file. What is none by now is not read: it could be a pipe.
-func (s *Scanner) file(full, path string) ScannedFile {
-	out := ScannedFile{Entry: Entry{Path: path}}
-	f, err := os.OpenFile(full, os.O_RDONLY|openPlain, 0)
-	if err != nil {
-		out.err = err
-		return out
-	}
-	defer f.Close()
-	if out.Info, out.err = f.Stat(); out.err != nil {
-		return out
-	}
-	if !out.Info.Mode().IsRegular() {
-		out.err = errors.New("it was replaced meanwhile")
-		return out
-	}
+// file hashes the regular file at path in d. What is none by now is not read: it could be a pipe.
+func (s *Scanner) file(d *dirfd.Dir, path string) ScannedFile {
 	if s.buf == nil {
 		s.buf = make([]byte, hashBuffer)
 	}
-	out.Exec = out.Info.Mode()&0o100 != 0
-	out.Blob, out.Size, out.err = hashReader(f, s.buf)
+	out := ScannedFile{Entry: Entry{Path: path}}
+	data, info, err := d.ReadInto(s.buf, path)
+	switch {
+	case err == nil:
+		out.Blob, out.Size = blake3.Sum256(data), int64(len(data))
+	case info.Mode.IsRegular() && info.Size > int64(len(s.buf)):
+		info, err = s.stream(d, &out.Entry)
+	case dirfd.IsUnfit(err):
+		err = errors.New("it was replaced meanwhile")
+	}
+	out.Info, out.Exec, out.err = info, info.Mode&0o100 != 0, err
 	return out
+}
+
+// stream hashes a file that is larger than the buffer.
+func (s *Scanner) stream(d *dirfd.Dir, e *Entry) (info dirfd.Info, err error) {
+	f, err := d.Open(e.Path)
+	if err != nil {
+		return info, err
+	}
+	defer f.Close()
+	if info, err = dirfd.StatFile(f); err != nil {
+		return info, err
+	}
+	if !info.Mode.IsRegular() {
+		return info, errors.New("it was replaced meanwhile")
+	}
+	e.Blob, e.Size, err = hashReader(f, s.buf)
+	return info, err
 }
 
 // kindOf names what is no regular file.
@@ -211,34 +211,41 @@ type BlobFault struct {
 // AuditBlob reads a blob, whatever a stat says of it; nil when it is what its name says. size < 0 is not known. n counts the bytes
 // that were read. Nothing is changed.
 func (s *Scanner) AuditBlob(store *Store, id ident.BlobID, size int64) (fault *BlobFault, n int64) {
-	path := store.BlobPath(id)
-	fault = &BlobFault{Blob: id, Path: path}
-	fi, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		fault.Expected, fault.Found, fault.Missing = "a file", "nothing", true
-		return fault, 0
-	case err != nil:
-		fault.Expected, fault.Found = "a file", "unreadable: "+reasonOf(err)
-		return fault, 0
-	case !fi.Mode().IsRegular():
-		fault.Expected, fault.Found = "a file", kindOf(fi.Mode())
+	fault = &BlobFault{Blob: id, Path: store.BlobPath(id), Expected: "a file"}
+	d, err := store.open()
+	f := ScannedFile{err: err}
+	if err == nil {
+		f = s.file(d.at, BlobName(id))
+	}
+	if f.err != nil {
+		if fi, err := os.Lstat(fault.Path); errors.Is(f.err, fs.ErrNotExist) || errors.Is(err, fs.ErrNotExist) {
+			fault.Found, fault.Missing = "nothing", true
+		} else if err == nil && !fi.Mode().IsRegular() {
+			fault.Found = kindOf(fi.Mode())
+		} else {
+			fault.Found = "unreadable: " + reasonOf(f.err)
+		}
 		return fault, 0
 	}
-	f := s.file(path, path)
 	switch {
-	case errors.Is(f.err, fs.ErrNotExist):
-		fault.Expected, fault.Found, fault.Missing = "a file", "nothing", true
-	case f.err != nil:
-		fault.Expected, fault.Found = "a file", "unreadable: "+reasonOf(f.err)
 	case f.Blob != id && size >= 0 && f.Size != size:
 		fault.Expected, fault.Found = fmt.Sprintf("%d bytes", size), fmt.Sprintf("%d bytes", f.Size)
 	case f.Blob != id:
 		fault.Expected, fault.Found = "blake3 "+id.String(), "blake3 "+f.Blob.String()
-	case f.Info.Mode().Perm()&0o222 != 0 && store.KeepsModes():
-		fault.Expected, fault.Found = fmt.Sprintf("mode %04o", blobMode), fmt.Sprintf("mode %04o", f.Info.Mode().Perm())
+	case f.Info.Mode.Perm()&0o222 != 0 && store.KeepsModes():
+		fault.Expected, fault.Found = fmt.Sprintf("mode %04o", blobMode), fmt.Sprintf("mode %04o", f.Info.Mode.Perm())
 	default:
 		return nil, f.Size
 	}
 	return fault, f.Size
+}
+
+// HasBlob reports whether a file, of which info was asked, is the store's blob of that digest: a hard link to it.
+func (s *Store) HasBlob(id ident.BlobID, info dirfd.Info) bool {
+	d, err := s.open()
+	if err != nil {
+		return false
+	}
+	blob, err := d.at.Stat(BlobName(id))
+	return err == nil && blob.Same(info)
 }

@@ -153,21 +153,21 @@ func (s *Store) recover(ctx context.Context) error {
 // dropTorn removes listings and records that changed at a time or later and are not whole, or name what is not there.
 func (s *Store) dropTorn(d *disk, since time.Time) error {
 	for _, dir := range []string{treesDir, artifactsDir} { // in this order: a record needs its listing
-		names, err := d.digests(dir)
+		ids, err := d.digests(dir)
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
+		for _, id := range ids {
+			name := id.String()
 			fi, err := d.at.Stat(dir + "/" + name)
 			if err != nil || !young(fi, since) {
 				continue
 			}
-			id, err := ident.ParseSHA256(name)
-			whole := err == nil
+			var whole bool
 			if dir == treesDir {
 				_, err = s.Tree(ident.TreeID(id))
 				whole = err == nil
-			} else if whole {
+			} else {
 				_, whole, err = s.Artifact(id)
 			}
 			if whole || err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/openpackage/opkg/ident"
@@ -172,8 +173,14 @@ func (e *editor) addIndexEntries(root *strictyaml.Node, f strictyaml.Field, entr
 			step = f.Value.Column - packages.Column
 		}
 	}
+	greatest := make([]string, len(packages.Fields)) // of the names up to each: they need not be sorted
+	for i, f := range packages.Fields {
+		if greatest[i] = f.Key.Text; i > 0 {
+			greatest[i] = max(greatest[i-1], f.Key.Text)
+		}
+	}
 	for _, entry := range entries {
-		i := slices.IndexFunc(packages.Fields, func(f strictyaml.Field) bool { return f.Key.Text > string(entry.Name) })
+		i := sort.Search(len(greatest), func(i int) bool { return greatest[i] > string(entry.Name) })
 		switch {
 		case packages.Style == strictyaml.Flow:
 			l := look{key: packages.Fields[0].Key.Style, name: packages.Fields[0].Key.Style, value: packages.Fields[0].Key.Style}
@@ -181,9 +188,6 @@ func (e *editor) addIndexEntries(root *strictyaml.Node, f strictyaml.Field, entr
 		case i == 0:
 			e.insert(e.lineEnd(f.ColonEnd()), "\n"+e.indexEntry(entry, nameStyle(entry.Name, quotes), packages.Column-1, step))
 		default:
-			if i < 0 {
-				i = len(packages.Fields)
-			}
 			e.insert(e.lineEnd(packages.Fields[i-1].End()), "\n"+e.indexEntry(entry, nameStyle(entry.Name, quotes), packages.Column-1, step))
 		}
 	}
@@ -204,9 +208,15 @@ func verifyIndex(file string, old *strictyaml.Node, data []byte, entries []Index
 	if err != nil || root == nil {
 		return uneditable(file)
 	}
-	ours := map[string]bool{}
+	packages := map[string]*strictyaml.Node{}
+	if n := root.Get(packagesKey); n != nil {
+		for _, f := range n.Fields {
+			packages[f.Key.Text] = f.Value
+		}
+	}
+	ours := make(map[string]bool, len(entries))
 	for _, entry := range entries {
-		n := root.Get(packagesKey).Get(string(entry.Name))
+		n := packages[string(entry.Name)]
 		if n == nil || n.Get("path") == nil || n.Get("path").Text != entry.Path || n.Get("version") == nil || n.Get("version").Text != entry.Version {
 			return uneditable(file)
 		}

@@ -52,6 +52,8 @@ mcp:
 			strings.NewReplacer("packages:\n", "packages:\n  alpha:\n"+linesOf("alpha", "1.0.0"),
 				"sourceType: registry\n", "sourceType: registry\n  cc:\n"+linesOf("cc", "1.0.0"),
 				"    files: {}\n", "    files: {}\n  gamma:\n"+linesOf("gamma", "1.0.0")+"  zeta:\n"+linesOf("zeta", "1.0.0")).Replace(theirs)},
+		{"in no order", "packages:\n  d: {}\n  b: {}\n  f: {}\n", []IndexEntry{entryOf("c", "1.0.0"), entryOf("e", "1.0.0"), entryOf("g", "1.0.0")},
+			"packages:\n  c:\n" + linesOf("c", "1.0.0") + "  d: {}\n  b: {}\n  e:\n" + linesOf("e", "1.0.0") + "  f: {}\n  g:\n" + linesOf("g", "1.0.0")},
 		{"keys that are missing", theirs, []IndexEntry{entryOf("delta", "1.0.0"), entryOf("epsilon", "1.0.0")},
 			strings.Replace(theirs, "    files: {}\n", "    files: {}\n"+linesOf("delta", "1.0.0")+"  epsilon:\n"+linesOf("epsilon", "1.0.0"), 1)},
 		{"an entry of nothing", "packages:\n  a:\n  b: {}\n", []IndexEntry{entryOf("a", "1.0.0"), entryOf("b", "1.0.0")},

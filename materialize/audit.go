@@ -20,7 +20,8 @@ type Audited struct {
 	Faults []Fault // sorted by path; none: it is what the lock says
 	Files  int
 	Bytes  int64
-	Linked map[ident.BlobID]bool // blobs that files here are hard links to: read, with what they are
+	Linked []ident.BlobID // blobs that files here are hard links to: read, with what they are
+	Tree   *cas.Tree      // the store's listing; nil where it has none that is whole
 }
 
 // Fault is one thing that is not as locked.
@@ -45,63 +46,65 @@ func (t *Target) Audit(ctx context.Context, wants []Want) ([]Audited, error) {
 		return nil, err
 	}
 	defer root.close()
-	scans := make([]*cas.Scan, len(wants))
-	err = cas.EachScanner(ctx, len(wants), func(ctx context.Context, _ *cas.Scanner, i int) error {
-		var err error
-		out[i], scans[i], err = t.list(ctx, root, wants[i])
-		return err
+	judgeModes := t.judgesModes(root)
+	large := make([]bool, len(wants))
+	err = cas.EachScanner(ctx, len(wants), func(ctx context.Context, scan *cas.Scanner, i int) error {
+		return t.audit(ctx, root, wants[i], &out[i], func(found *cas.Scan) error {
+			if large[i] = len(found.Files) > largePackage; large[i] {
+				return nil
+			}
+			for n := range found.Files {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				scan.Hash(found, n)
+			}
+			t.compare(&out[i], found, judgeModes)
+			return nil
+		})
 	})
-	if err == nil {
-		err = hashAll(ctx, scans)
+	for i := range wants {
+		if err == nil && large[i] {
+			err = t.audit(ctx, root, wants[i], &out[i], func(found *cas.Scan) error {
+				err := cas.EachScanner(ctx, len(found.Files), func(_ context.Context, scan *cas.Scanner, n int) error {
+					scan.Hash(found, n)
+					return nil
+				})
+				t.compare(&out[i], found, judgeModes)
+				return err
+			})
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	judgeModes := t.judgesModes(root)
-	return out, cas.EachScanner(ctx, len(wants), func(_ context.Context, _ *cas.Scanner, i int) error {
-		if scans[i] != nil {
-			t.compare(&out[i], scans[i], judgeModes)
-		}
-		return nil
-	})
+	return out, nil
 }
 
-// list finds what there is to be read of w; nil where no directory stands, and then the Audited says what does.
-func (t *Target) list(ctx context.Context, root *dir, w Want) (Audited, *cas.Scan, error) {
-	a := Audited{Want: w, Dir: t.versionDir(w), Linked: map[ident.BlobID]bool{}}
+// largePackage is how many files a package has whose files are hashed by all processors, rather than packages beside each other.
+const largePackage = 1000
+
+// audit has judge look at what stands where w should, if that is a directory; else it says in a what is there.
+func (t *Target) audit(ctx context.Context, root *dir, w Want, a *Audited, judge func(*cas.Scan) error) error {
+	*a = Audited{Want: w, Dir: t.versionDir(w)}
 	d, seen, err := t.versionAt(root, w)
 	switch {
 	case err != nil:
-		return a, nil, err
+		return err
 	case d == nil && !seen.there:
 		a.Faults = []Fault{{".", "a directory", "nothing"}}
-		return a, nil, nil
+		return nil
 	case d == nil:
 		a.There, a.Faults = true, []Fault{{".", "a directory", inThePlaceOf(a.Dir, seen)}}
-		return a, nil, nil
+		return nil
 	}
 	defer d.close()
 	a.There = true
-	found, err := cas.List(ctx, d.path)
-	return a, found, err
-}
-
-// hashAll reads all files of all scans, as many at once as there are processors, whatever directory they stand in.
-func hashAll(ctx context.Context, scans []*cas.Scan) error {
-	type file struct {
-		scan *cas.Scan
-		i    int
+	found, err := cas.List(ctx, d.at)
+	if err != nil {
+		return err
 	}
-	var files []file
-	for _, s := range scans {
-		for i := 0; s != nil && i < len(s.Files); i++ {
-			files = append(files, file{s, i})
-		}
-	}
-	return cas.EachScanner(ctx, len(files), func(_ context.Context, scanner *cas.Scanner, n int) error {
-		scanner.Hash(files[n].scan, files[n].i)
-		return nil
-	})
+	return judge(found)
 }
 
 // compare judges what was read.
@@ -111,17 +114,15 @@ func (t *Target) compare(a *Audited, found *cas.Scan, judgeModes bool) {
 	if err != nil {
 		tree = nil // the digest decides all the same
 	}
+	a.Tree = tree
 	c := comparison{found: found, tree: tree, judgeModes: judgeModes}
 	a.Faults = c.faults(a.Want.Tree)
 	for i := range found.Files {
 		f := &found.Files[i]
 		a.Files++
 		a.Bytes += f.Size
-		if linksOf(f.Info) == 1 {
-			continue
-		}
-		if blob, err := os.Lstat(t.store.BlobPath(f.Blob)); err == nil && os.SameFile(blob, f.Info) {
-			a.Linked[f.Blob] = true
+		if f.Info.Links != 1 && t.store.HasBlob(f.Blob, f.Info) {
+			a.Linked = append(a.Linked, f.Blob)
 		}
 	}
 }
@@ -255,9 +256,9 @@ func (c *comparison) modes() {
 		}
 		switch {
 		case !belongs:
-		case f.Info.Mode() != want:
-			c.fault(f.Path, fmt.Sprintf("mode %04o", want), describeMode(f.Info.Mode()))
-		case isExec && linksOf(f.Info) > 1:
+		case f.Info.Mode != want:
+			c.fault(f.Path, fmt.Sprintf("mode %04o", want), describeMode(f.Info.Mode))
+		case isExec && f.Info.Links > 1:
 			c.fault(f.Path, "a file of its own", "a hard link: what is written here shows elsewhere")
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,35 +128,34 @@ func (t *Target) sweep(g *guard) {
 // sweep removes the staging directories in d and, depth levels below it, in the directories of packages. A scope is one level
 // more. The caller is alone.
 func (d *dir) sweep(depth int) error {
-	names, err := d.names()
+	entries, err := d.at.Entries()
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	if depth == 0 {
+		entries = slices.DeleteFunc(entries, func(e dirfd.Entry) bool { return !strings.HasPrefix(e.Name, tempPrefix) })
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	return each(context.Background(), len(entries), func(_ context.Context, i int) error {
+		name := entries[i].Name
 		if strings.HasPrefix(name, tempPrefix) {
-			if err := d.removeAll(name); err != nil {
-				return err
-			}
-			continue
+			return d.removeAll(name)
 		}
-		if depth == 0 {
-			continue
+		if !entries[i].Type.IsDir() {
+			return nil
 		}
 		sub, err := d.sub(name)
 		if err != nil {
-			continue // a link, a file, or gone
+			return nil // gone
 		}
-		below := depth - 1
+		defer sub.close()
 		if strings.HasPrefix(name, "@") {
-			below = depth
+			return sub.sweep(depth)
 		}
-		err = sub.sweep(below)
-		sub.close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return sub.sweep(depth - 1)
+	})
 }
 
 func (t *Target) warn(text string, err error) {

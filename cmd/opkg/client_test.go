@@ -48,7 +48,7 @@ func TestBesideClient(t *testing.T) {
 
 	registry := filepath.Join(at, "registry")
 	for range 2 {
-		if status := run([]string{"-q", "-C", ws, "sync"}, strings.NewReader(""), os.Stdout, os.Stderr); status != 0 {
+		if status := run(t.Context(), []string{"-q", "-C", ws, "sync"}, strings.NewReader(""), os.Stdout, os.Stderr); status != 0 {
 			t.Fatalf("sync ends with %d", status)
 		}
 		versions := versionDirs(t, registry)

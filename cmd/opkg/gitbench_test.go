@@ -37,7 +37,7 @@ func BenchmarkGitSync(b *testing.B) {
 		return dir
 	}
 	opkg := func(b *testing.B, args ...string) {
-		if status := run(append([]string{"-C", ws, "-q"}, args...), strings.NewReader(""), io.Discard, os.Stderr); status != 0 {
+		if status := run(b.Context(), append([]string{"-C", ws, "-q"}, args...), strings.NewReader(""), io.Discard, os.Stderr); status != 0 {
 			b.Fatalf("opkg %q: status %d", args, status)
 		}
 	}

@@ -14,18 +14,18 @@ import (
 func main() {
 	paceCollector()
 	log.SetOutput(io.Discard) // net/http writes what servers send there
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(untilInterrupted(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is one invocation of opkg; it returns the exit status. The first interrupt ends the work in
-// order, the second at once.
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+// untilInterrupted ends with the first interrupt, so that the work ends in order; the second ends opkg at once.
+func untilInterrupted() context.Context {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	go func() {
-		<-ctx.Done()
-		stop()
-	}()
+	context.AfterFunc(ctx, stop)
+	return ctx
+}
+
+// run is one invocation of opkg; it returns the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := newApp(stdin, stdout, stderr)
 	cmd := newRoot(a)
 	cmd.SetArgs(args)

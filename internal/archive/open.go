@@ -69,8 +69,18 @@ func (a *Archive) Manifest() []byte { return a.manifest }
 // Close gives the buffers back. The archive and what it gave out must not be used any more.
 func (a *Archive) Close() {
 	if a.tar != nil {
-		a.u.tars.Put(a.tar)
+		a.u.keep(a.tar)
 		a.tar = nil
+	}
+}
+
+// keptTar is the largest buffer for a tar that is kept for the next archive, in bytes. Most fit; of one that held a large asset the memory
+// is worth more than the time to get it again.
+const keptTar = 1 << 20
+
+func (u *Unpacker) keep(tar *[]byte) {
+	if cap(*tar) <= keptTar {
+		u.tars.Put(tar)
 	}
 }
 
@@ -145,7 +155,7 @@ func (u *Unpacker) inflate(ctx context.Context, src *compressed, n int) (*[]byte
 		err = u.inflateStream(ctx, src, *buf)
 	}
 	if err != nil {
-		u.tars.Put(buf)
+		u.keep(buf)
 		return nil, err
 	}
 	return buf, nil

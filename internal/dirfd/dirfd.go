@@ -19,13 +19,19 @@ type Info struct {
 	Size   int64       // bytes
 	Mtime  int64       // nanoseconds since 1970
 	Change int64       // when the inode was last changed, likewise; 0 where the system does not say
-	Links  uint64      // 1 where the system does not say
+	Links  uint64      // how many names the file has; 0 where the system does not say
 
 	identity
 }
 
 // Same reports whether two stats are of one file.
 func (i Info) Same(other Info) bool { return i.identity.same(other.identity) }
+
+// Entry is one name in a directory.
+type Entry struct {
+	Name string
+	Type fs.FileMode // the type bits alone: 0 for a regular file
+}
 
 // join is for messages, and for systems without descriptors of directories.
 func (d *Dir) join(name string) string {

@@ -78,7 +78,7 @@ func (d *Dir) Stat(path string) (Info, error) {
 }
 
 func infoOf(fi fs.FileInfo) Info {
-	return Info{Mode: fi.Mode(), Size: fi.Size(), Mtime: fi.ModTime().UnixNano(), Links: 1, identity: identity{fi}}
+	return Info{Mode: fi.Mode(), Size: fi.Size(), Mtime: fi.ModTime().UnixNano(), identity: identity{fi}}
 }
 
 // identity tells files apart.
@@ -100,13 +100,16 @@ func (d *Dir) Self() (Info, error) { return d.Stat(".") }
 
 // Names lists what stands in d, in no order.
 func (d *Dir) Names() ([]string, error) {
-	f, err := d.root.Open(".")
+	f, err := d.list()
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return f.Readdirnames(-1)
 }
+
+// list opens d once more, to be read.
+func (d *Dir) list() (*os.File, error) { return d.root.Open(".") }
 
 // Chmod does nothing: directories have no modes.
 func (d *Dir) Chmod(fs.FileMode) error { return nil }
@@ -139,23 +142,33 @@ func (d *Dir) Open(path string) (*os.File, error) { return d.root.Open(filepath.
 
 // Read returns the content of the regular file at path, at most limit bytes.
 func (d *Dir) Read(path string, limit int64) ([]byte, error) {
+	data, _, err := d.read(path, limit, func(size int64) []byte { return make([]byte, size) })
+	return data, err
+}
+
+// ReadInto is Read with the stat of the file, as reading it began, into buf, whose length is the limit.
+func (d *Dir) ReadInto(buf []byte, path string) ([]byte, Info, error) {
+	return d.read(path, int64(len(buf)), func(size int64) []byte { return buf[:size] })
+}
+
+func (d *Dir) read(path string, limit int64, room func(size int64) []byte) ([]byte, Info, error) {
 	f, err := d.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, Info{}, err
 	}
 	defer f.Close()
-	fi, err := f.Stat()
+	info, err := StatFile(f)
 	switch {
 	case err != nil:
-		return nil, err
-	case !fi.Mode().IsRegular():
-		return nil, d.fail("read", path, errNotRegular)
-	case fi.Size() > limit:
-		return nil, d.fail("read", path, errTooLarge)
+		return nil, info, err
+	case !info.Mode.IsRegular():
+		return nil, info, d.fail("read", path, errNotRegular)
+	case info.Size > limit:
+		return nil, info, d.fail("read", path, errTooLarge)
 	}
-	data := make([]byte, fi.Size())
+	data := room(info.Size)
 	_, err = io.ReadFull(f, data)
-	return data, err
+	return data, info, err
 }
 
 // Create makes a new file for writing.

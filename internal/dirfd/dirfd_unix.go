@@ -111,7 +111,11 @@ func infoOf(st *unix.Stat_t) Info {
 	default:
 		mode |= fs.ModeIrregular
 	}
-	if st.Mode&(unix.S_ISUID|unix.S_ISVTX) != 0 {
+	special := uint32(unix.S_ISUID | unix.S_ISVTX)
+	if !mode.IsDir() { // a directory takes it from the one that it was made in
+		special |= unix.S_ISGID
+	}
+	if uint32(st.Mode)&special != 0 {
 		mode |= fs.ModeSetuid // more than opkg sets: it only has to differ
 	}
 	return Info{Mode: mode, Size: st.Size, Mtime: unix.TimespecToNsec(st.Mtim), Change: unix.TimespecToNsec(st.Ctim), Links: uint64(st.Nlink),
@@ -120,13 +124,21 @@ func infoOf(st *unix.Stat_t) Info {
 
 // Names lists what stands in d, in no order.
 func (d *Dir) Names() ([]string, error) {
+	f, err := d.list()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// list opens d once more, to be read.
+func (d *Dir) list() (*os.File, error) {
 	fd, err := d.sys.openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, d.fail("open", ".", err)
 	}
-	f := os.NewFile(uintptr(fd), d.path)
-	defer f.Close()
-	return f.Readdirnames(-1)
+	return os.NewFile(uintptr(fd), d.path), nil
 }
 
 // Chmod sets the mode of d. A file system that keeps no modes may refuse to, which is no error: a stat tells.
@@ -176,35 +188,46 @@ func (d *Dir) Open(path string) (*os.File, error) {
 
 // Read returns the content of the regular file at path, at most limit bytes; a link at its end is an error.
 func (d *Dir) Read(path string, limit int64) ([]byte, error) {
+	data, _, err := d.read(path, limit, func(size int64) []byte { return make([]byte, size) })
+	return data, err
+}
+
+// ReadInto is Read with the stat of the file, as reading it began, into buf, whose length is the limit.
+func (d *Dir) ReadInto(buf []byte, path string) ([]byte, Info, error) {
+	return d.read(path, int64(len(buf)), func(size int64) []byte { return buf[:size] })
+}
+
+func (d *Dir) read(path string, limit int64, room func(size int64) []byte) ([]byte, Info, error) {
 	fd, err := d.sys.openat(d.fd, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, d.fail("open", path, err)
+		return nil, Info{}, d.fail("open", path, err)
 	}
 	defer d.sys.close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, d.fail("stat", path, err)
+		return nil, Info{}, d.fail("stat", path, err)
 	}
+	info := infoOf(&st)
 	switch {
 	case uint32(st.Mode)&unix.S_IFMT != unix.S_IFREG:
-		return nil, d.fail("read", path, errNotRegular)
+		return nil, info, d.fail("read", path, errNotRegular)
 	case st.Size > limit:
-		return nil, d.fail("read", path, errTooLarge)
+		return nil, info, d.fail("read", path, errTooLarge)
 	}
-	data := make([]byte, st.Size)
+	data := room(st.Size)
 	for at := 0; at < len(data); {
 		n, err := unix.Read(fd, data[at:])
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return nil, d.fail("read", path, err)
+			return nil, info, d.fail("read", path, err)
 		case n == 0:
-			return nil, d.fail("read", path, io.ErrUnexpectedEOF)
+			return nil, info, d.fail("read", path, io.ErrUnexpectedEOF)
 		default:
 			at += n
 		}
 	}
-	return data, nil
+	return data, info, nil
 }
 
 // Create makes a new file for writing; the umask takes from its mode.

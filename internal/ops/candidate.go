@@ -222,10 +222,11 @@ func (c *candidate) readBack(ctx context.Context, label string) error {
 
 // clientRange is what the OpenPackage client reads as a range: *, latest, an exact version, ^ or ~ before one, or
 // comparators. A dependency with another range it leaves out without a word.
-var clientRange = regexp.MustCompile(`^(\*|latest|[~^]?[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?|[<>=].*)$`)
+const clientRange = `^(\*|latest|[~^]?[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?|[<>=].*)$`
 
 // advise tells the observer of what can be published, and perhaps should not be as it is.
 func (c *candidate) advise(w *World) {
+	readable := regexp.MustCompile(clientRange)
 	at := func(d manifest.Dependency) string { return fmt.Sprintf("%s:%d: ", c.manifest.File, d.Pos.Line) }
 	for _, d := range c.manifest.Dependencies {
 		switch {
@@ -235,7 +236,7 @@ func (c *candidate) advise(w *World) {
 		case d.Registry != "":
 			w.warn(fmt.Sprintf("%sregistry: %s counts in a workspace alone: whoever installs the package takes %s from a registry of their own", at(d), d.Registry, d.Name), "")
 		}
-		if s := d.Range.String(); d.HasRange && !clientRange.MatchString(s) {
+		if s := d.Range.String(); d.HasRange && !readable.MatchString(s) {
 			w.warn(fmt.Sprintf("%sthe OpenPackage client does not read the range %q and would leave out %s", at(d), s, d.Name), "write "+plainRange(d.Range))
 		}
 	}

@@ -116,9 +116,9 @@ func TestForgedRecord(t *testing.T) {
 	text = strings.Replace(text[:strings.LastIndex(text, "blake3 ")], victim.Tree.String(), other.Tree.String(), 1)
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "text"), []byte(text), 0o644))
-	scan, err := (&cas.Scanner{}).Scan(ctx, dir)
+	tree, err := cas.TreeOfDir(ctx, dir)
 	must(t, err)
-	must(t, os.WriteFile(file, []byte(text+"blake3 "+scan.Files[0].Blob.String()+"\n"), 0o644))
+	must(t, os.WriteFile(file, []byte(text+"blake3 "+tree.Entries[0].Blob.String()+"\n"), 0o644))
 
 	res, err := w.Verify(ctx, VerifyOptions{})
 	if len(res.Problems) != 1 || res.Problems[0].Path != file || res.Problems[0].Found != other.Tree.String() {

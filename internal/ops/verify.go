@@ -171,27 +171,24 @@ func (ws *Workspace) verify(ctx context.Context, l *lock.Lock, opt VerifyOptions
 	}
 	target := materialize.New(ws.world.RegistryDir(), store, materialize.Options{Observer: ws.world.Observer})
 	res := &VerifyResult{}
-	linked, err := res.auditVersions(ctx, target, wantsOf(packages))
+	audited, err := res.auditVersions(ctx, target, wantsOf(packages))
 	if err != nil {
 		return nil, err
 	}
-	return res, res.auditBlobs(ctx, store, packages, linked)
+	return res, res.auditStored(ctx, store, packages, audited)
 }
 
-// auditVersions reads version directories, and returns the blobs that they are linked to: those were read with them.
-func (r *VerifyResult) auditVersions(ctx context.Context, target *materialize.Target, wants []materialize.Want) (map[ident.BlobID]bool, error) {
+// auditVersions reads version directories.
+func (r *VerifyResult) auditVersions(ctx context.Context, target *materialize.Target, wants []materialize.Want) ([]materialize.Audited, error) {
 	audited, err := target.Audit(ctx, wants)
 	if err != nil {
 		return nil, err
 	}
-	linked := map[ident.BlobID]bool{}
-	for _, a := range audited {
+	for i := range audited {
+		a := &audited[i]
 		r.Packages++
 		r.Files += a.Files
 		r.Bytes += a.Bytes
-		for id := range a.Linked {
-			linked[id] = true
-		}
 		for _, f := range a.Faults {
 			path := f.Path
 			if path == "." {
@@ -200,11 +197,12 @@ func (r *VerifyResult) auditVersions(ctx context.Context, target *materialize.Ta
 			r.Problems = append(r.Problems, Problem{Name: a.Want.Name, Version: a.Want.Version, Where: Installed, Path: path, Expected: f.Expected, Found: f.Found})
 		}
 	}
-	return linked, nil
+	return audited, nil
 }
 
-// auditBlobs reads the blobs of the packages that are not in read.
-func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, packages []lock.Package, read map[ident.BlobID]bool) error {
+// auditStored reads what the store has of the packages: records, listings, and the blobs that no version directory is linked to; the others were
+// read with it. audited are the packages' version directories.
+func (r *VerifyResult) auditStored(ctx context.Context, store *cas.Store, packages []lock.Package, audited []materialize.Audited) error {
 	type job struct {
 		blob  ident.BlobID
 		size  int64
@@ -218,24 +216,36 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 	for _, f := range shards {
 		r.Problems = append(r.Problems, Problem{Where: Stored, Path: f.Path, Expected: f.Expected, Found: f.Found})
 	}
+	found := make([]stored, len(packages))
+	files := 0
+	for i := range audited {
+		files += len(audited[i].Linked)
+	}
+	err = cas.EachScanner(ctx, len(packages), func(_ context.Context, _ *cas.Scanner, i int) error {
+		found[i] = auditPackage(store, packages[i], audited[i].Tree)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	seen := make(map[ident.BlobID]struct{}, files)
+	for i := range audited {
+		for _, id := range audited[i].Linked {
+			seen[id] = struct{}{}
+		}
+	}
 	var jobs []job
-	seen := map[ident.BlobID]bool{}
-	for i, p := range packages {
-		r.auditRecord(store, p)
-		tree, err := store.Tree(p.Tree)
-		if err != nil {
-			if f := store.AuditTree(p.Tree); f != nil {
-				r.stored(p, f.Path, f.Expected, f.Found)
-			} else {
-				r.Absent++
-			}
+	for i := range found {
+		r.Problems = append(r.Problems, found[i].problems...)
+		if found[i].tree == nil {
+			r.Absent += found[i].absent
 			continue
 		}
-		for _, e := range tree.Entries {
-			if !seen[e.Blob] && !read[e.Blob] {
+		for _, e := range found[i].tree.Entries {
+			if _, read := seen[e.Blob]; !read {
 				jobs = append(jobs, job{e.Blob, e.Size, i, e.Path})
+				seen[e.Blob] = struct{}{}
 			}
-			seen[e.Blob] = true
 		}
 	}
 	faults := make([]*cas.BlobFault, len(jobs))
@@ -257,28 +267,47 @@ func (r *VerifyResult) auditBlobs(ctx context.Context, store *cas.Store, package
 			r.Blobs--
 			r.Absent++
 		default:
-			r.stored(p, f.Path, f.Expected+" ("+jobs[i].path+")", f.Found)
+			r.Problems = append(r.Problems, storedProblem(p, f.Path, f.Expected+" ("+jobs[i].path+")", f.Found))
 		}
 	}
 	r.sort()
 	return nil
 }
 
-// auditRecord holds what the store says of a package's archive against the lock: a record that says something else would stop the next sync.
-func (r *VerifyResult) auditRecord(store *cas.Store, p lock.Package) {
-	have, f := store.AuditRecord(p.SHA256)
-	if f != nil {
-		r.stored(p, f.Path, f.Expected, f.Found)
-		return
-	}
-	var differs *ident.MismatchError
-	if have != nil && errors.As(sameArtifact(p, have, LockName), &differs) {
-		r.stored(p, store.RecordPath(p.SHA256), differs.What+" "+differs.Want, differs.Got)
-	}
+// stored is what the store has of one package.
+type stored struct {
+	problems []Problem
+	tree     *cas.Tree // nil where there is no listing
+	absent   int       // listings that are not there
 }
 
-func (r *VerifyResult) stored(p lock.Package, path, expected, found string) {
-	r.Problems = append(r.Problems, Problem{Name: p.Name, Version: p.Version, Where: Stored, Path: path, Expected: expected, Found: found})
+// auditPackage holds what the store says of a package's archive against the lock: a record that says something else would stop the next sync.
+// tree is the listing, where it was read before.
+func auditPackage(store *cas.Store, p lock.Package, tree *cas.Tree) (s stored) {
+	have, f := store.AuditRecord(p.SHA256)
+	var differs *ident.MismatchError
+	switch {
+	case f != nil:
+		s.problems = append(s.problems, storedProblem(p, f.Path, f.Expected, f.Found))
+	case have != nil && errors.As(sameArtifact(p, have, LockName), &differs):
+		s.problems = append(s.problems, storedProblem(p, store.RecordPath(p.SHA256), differs.What+" "+differs.Want, differs.Got))
+	}
+	if s.tree = tree; tree != nil {
+		return s
+	}
+	if s.tree, _ = store.Tree(p.Tree); s.tree != nil {
+		return s
+	}
+	if f := store.AuditTree(p.Tree); f != nil {
+		s.problems = append(s.problems, storedProblem(p, f.Path, f.Expected, f.Found))
+	} else {
+		s.absent++
+	}
+	return s
+}
+
+func storedProblem(p lock.Package, path, expected, found string) Problem {
+	return Problem{Name: p.Name, Version: p.Version, Where: Stored, Path: path, Expected: expected, Found: found}
 }
 
 func (r *VerifyResult) sort() {

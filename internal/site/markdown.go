@@ -10,7 +10,6 @@ import (
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
@@ -31,8 +30,7 @@ func Markdown(readme []byte, title string) template.HTML {
 		return ""
 	}
 	md := goldmark.New(
-		goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
-			extension.Strikethrough, extension.TaskList, extension.Linkify),
+		goldmark.WithExtensions(github{}),
 		goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(tamer{title}, 1000))),
 	)
 	var out bytes.Buffer
@@ -109,6 +107,10 @@ func (t tamer) Transform(doc *ast.Document, reader text.Reader, _ parser.Context
 		case *ast.AutoLink:
 			if n.AutoLinkType == ast.AutoLinkURL && safeLink(string(n.URL(source))) == "" {
 				dropped = append(dropped, n)
+			}
+		case *ast.CodeSpan:
+			if inCell(n) {
+				unescapePipes(n, source)
 			}
 		case *ast.RawHTML, *ast.HTMLBlock:
 			dropped = append(dropped, n)

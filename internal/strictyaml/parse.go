@@ -152,11 +152,11 @@ func decode(doc *document) (root *yaml.Node, err error) {
 	return first.Content[0], nil
 }
 
-var (
-	unknownAlias = regexp.MustCompile(`^unknown anchor '(.*)' referenced$`)
-	libraryError = regexp.MustCompile(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
-	// needsQuotes finds a value that begins with a character which means something else to YAML.
-	needsQuotes = regexp.MustCompile("(?:^[ ]*|[:-] +|[\\[{,] *)([@`%*&!|>][^ ,\\]}#][^,\\]}#]*)")
+// What is looked for where there is an error alone; compiled then, since opkg is started more often.
+const (
+	unknownAlias = `^unknown anchor '(.*)' referenced$`
+	libraryError = `(?s)^yaml: (?:line (\d+): )?(.*)$`
+	needsQuotes  = "(?:^[ ]*|[:-] +|[\\[{,] *)([@`%*&!|>][^ ,\\]}#][^,\\]}#]*)" // a value that begins with a character which means something else to YAML
 )
 
 // aliasError is the error about *name, which refers to nothing: the library tells no line.
@@ -175,12 +175,12 @@ func aliasError(doc *document, name string) *Error {
 // scoped name, a range or * without quotes, and tabs.
 func syntaxError(doc *document, err error) error {
 	e := &Error{File: doc.file, Msg: "it is not YAML"}
-	m := libraryError.FindStringSubmatch(err.Error())
+	m := regexp.MustCompile(libraryError).FindStringSubmatch(err.Error())
 	if m == nil {
 		return e
 	}
 	e.Msg = "it is not YAML: " + m[2]
-	if alias := unknownAlias.FindStringSubmatch(m[2]); alias != nil {
+	if alias := regexp.MustCompile(unknownAlias).FindStringSubmatch(m[2]); alias != nil {
 		return aliasError(doc, alias[1])
 	}
 	e.Line, _ = strconv.Atoi(m[1])
@@ -192,7 +192,7 @@ func syntaxError(doc *document, err error) error {
 	text := strings.TrimRight(lines[e.Line-1], " \r")
 	if i := strings.IndexByte(text, '\t'); i >= 0 && strings.Trim(text[:i], " -?:") == "" {
 		e.Column, e.HintText = i+1, "indent with spaces, not with tabs"
-	} else if at := needsQuotes.FindStringSubmatchIndex(text); at != nil {
+	} else if at := regexp.MustCompile(needsQuotes).FindStringSubmatchIndex(text); at != nil {
 		e.Column = utf8.RuneCountInString(text[:at[2]]) + 1
 		e.HintText = fmt.Sprintf("write it in quotes: %q", strings.TrimRight(text[at[2]:at[3]], " "))
 	} else if strings.HasSuffix(text, " *") || strings.HasSuffix(text, ":*") {
