@@ -102,8 +102,8 @@ func run(ctx context.Context, c config) error {
 	c.work = work
 	if c.opkg == "" {
 		c.opkg = filepath.Join(work, "opkg")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.opkg, "github.com/openpackage/opkg/cmd/opkg").CombinedOutput(); err != nil {
-			return fmt.Errorf("build opkg: %w\n%s", err, out)
+		if err := goBuild(ctx, c.opkg, "github.com/openpackage/opkg/cmd/opkg"); err != nil {
+			return err
 		}
 	}
 	corpus := filepath.Join(work, "corpus")

@@ -70,8 +70,15 @@ func buildHello(ctx context.Context, work string) error {
 	if err := write(source, []byte(helloSource)); err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(work, "hello"), source).CombinedOutput(); err != nil {
-		return fmt.Errorf("build hello: %w\n%s", err, out)
+	return goBuild(ctx, filepath.Join(work, "hello"), source)
+}
+
+// goBuild builds a program as README says, without cgo.
+func goBuild(ctx context.Context, file, source string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", file, source)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", source, err, out)
 	}
 	return nil
 }

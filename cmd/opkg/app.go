@@ -32,6 +32,7 @@ type app struct {
 	color      string
 
 	progress *progress
+	traffic  traffic
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer) *app {

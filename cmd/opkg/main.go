@@ -35,6 +35,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		wrong.hint = used.CommandPath() + " --help shows how it is used"
 	}
 	a.progress.finish()
+	if text := a.traffic.summary(); text != "" && a.verbose {
+		a.note("opkg: %s", text)
+	}
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted
 	}

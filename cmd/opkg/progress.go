@@ -55,6 +55,7 @@ func (a *app) observe(e event.Event) {
 		if a.verbose {
 			a.note("opkg: %s", message(e.Text))
 		}
+		a.traffic.add(e.Count)
 		if e.Source != "" {
 			a.progress.answered()
 		}
@@ -68,6 +69,29 @@ func (a *app) observe(e event.Event) {
 		}
 		a.progress.add(1, 0)
 	}
+}
+
+// traffic counts requests, for -v.
+type traffic struct {
+	mu                   sync.Mutex
+	requests, roundTrips int // requests in all, and in the longest row of which each followed an answer
+}
+
+func (t *traffic) add(roundTrips int) {
+	t.mu.Lock()
+	t.requests++
+	t.roundTrips = max(t.roundTrips, roundTrips)
+	t.mu.Unlock()
+}
+
+// summary is empty where nothing was asked.
+func (t *traffic) summary() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.requests == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s in %s", count(t.requests, "request"), count(t.roundTrips, "round trip"))
 }
 
 // progressWidth is the width of the terminal; ok is false where there is to be no progress line.

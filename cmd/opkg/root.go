@@ -39,6 +39,7 @@ brings exactly those bytes to a machine.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{msg: err.Error(), hint: flagHint(cmd, err)}
 	})
+	root.Flags().Bool("version", false, "print the version")
 	f := root.PersistentFlags()
 	f.StringVarP(&a.dir, "directory", "C", "", "work as if started in `DIR`")
 	f.BoolVar(&a.offline, "offline", false, "make no request: use the store and cached indexes alone")
@@ -54,16 +55,23 @@ brings exactly those bytes to a machine.`,
 		}
 		return usagef("--color is %q, not auto, always or never", a.color)
 	}
-	root.AddCommand(
+	group := func(title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+		for _, c := range commands {
+			c.GroupID = title
+			root.AddCommand(c)
+		}
+	}
+	group("Change what a workspace has",
 		initCmd(a),
 		a.completingSpecs(addCmd(a)),
 		a.completing(removeCmd(a), -1, required),
 		a.completingSpecs(installCmd(a)),
 		lockCmd(a),
 		syncCmd(a),
-		verifyCmd(a),
-		doctorCmd(a),
 		a.completing(upgradeCmd(a), -1, locked),
+	)
+	group("Look at it",
 		a.completing(outdatedCmd(a), -1, locked),
 		listCmd(a),
 		treeCmd(a),
@@ -71,24 +79,30 @@ brings exactly those bytes to a machine.`,
 		a.completing(pathCmd(a), 1, locked),
 		searchCmd(a),
 		a.completingSpecs(infoCmd(a)),
+		verifyCmd(a),
+	)
+	group("Make packages and registries",
 		newCmd(a),
 		packCmd(a),
 		publishCmd(a),
 		yankCmd(a),
-		serveCmd(a),
 		registryCmd(a),
+		serveCmd(a),
+	)
+	group("Look after this machine",
+		configCmd(a),
 		a.completingAliases(loginCmd(a)),
 		a.completingAliases(logoutCmd(a)),
-		configCmd(a),
-		gcCmd(a),
+		doctorCmd(a),
 		cacheCmd(a),
+		gcCmd(a),
 		completionCmd(a),
-		versionCmd(a),
-		exitStatusTopic(),
 	)
+	root.AddCommand(versionCmd(a), exitStatusTopic())
 	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() { // cobra's own answers an unknown topic with status 0
 		if c.Name() == "help" {
+			c.Short = "show help for a command, or a topic"
 			c.Args = func(_ *cobra.Command, topic []string) error {
 				if found, rest, err := root.Find(topic); err != nil || found == root && len(topic) > 0 || len(rest) > 0 && len(topic) > 0 {
 					return unknownCommand(root, topic[0])
