@@ -30,7 +30,7 @@ var words = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null"
 
 // plainIsText reports whether s without quotes is the text s, in block and in flow style.
 func plainIsText(s string) bool {
-	if slices.Contains(words, strings.ToLower(s)) || strings.Contains(s, "\n") {
+	if slices.Contains(words, strings.ToLower(s)) || strings.Contains(s, "\n") || strings.HasPrefix(s, "@") { // YAML 1.2 §5.3 reserves @
 		return false
 	}
 	if isPlainWord(s) {

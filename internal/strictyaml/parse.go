@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -152,12 +153,16 @@ func decode(doc *document) (root *yaml.Node, err error) {
 	return first.Content[0], nil
 }
 
-// What is looked for where there is an error alone; compiled then, since opkg is started more often.
-const (
-	unknownAlias = `^unknown anchor '(.*)' referenced$`
-	libraryError = `(?s)^yaml: (?:line (\d+): )?(.*)$`
-	needsQuotes  = "(?:^[ ]*|[:-] +|[\\[{,] *)([@`%*&!|>][^ ,\\]}#][^,\\]}#]*)" // a value that begins with a character which means something else to YAML
+// What is looked for where there is an error alone; compiled with the first, since opkg is started more often.
+var (
+	unknownAlias = lazily(`^unknown anchor '(.*)' referenced$`)
+	libraryError = lazily(`(?s)^yaml: (?:line (\d+): )?(.*)$`)
+	needsQuotes  = lazily("(?:^[ ]*|[:-] +|[\\[{,] *)([@`%*&!|>][^ ,\\]}#][^,\\]}#]*)") // a value that begins with a character which means something else to YAML
 )
+
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // aliasError is the error about *name, which refers to nothing: the library tells no line.
 func aliasError(doc *document, name string) *Error {
@@ -175,12 +180,12 @@ func aliasError(doc *document, name string) *Error {
 // scoped name, a range or * without quotes, and tabs.
 func syntaxError(doc *document, err error) error {
 	e := &Error{File: doc.file, Msg: "it is not YAML"}
-	m := regexp.MustCompile(libraryError).FindStringSubmatch(err.Error())
+	m := libraryError().FindStringSubmatch(err.Error())
 	if m == nil {
 		return e
 	}
 	e.Msg = "it is not YAML: " + m[2]
-	if alias := regexp.MustCompile(unknownAlias).FindStringSubmatch(m[2]); alias != nil {
+	if alias := unknownAlias().FindStringSubmatch(m[2]); alias != nil {
 		return aliasError(doc, alias[1])
 	}
 	e.Line, _ = strconv.Atoi(m[1])
@@ -192,7 +197,7 @@ func syntaxError(doc *document, err error) error {
 	text := strings.TrimRight(lines[e.Line-1], " \r")
 	if i := strings.IndexByte(text, '\t'); i >= 0 && strings.Trim(text[:i], " -?:") == "" {
 		e.Column, e.HintText = i+1, "indent with spaces, not with tabs"
-	} else if at := regexp.MustCompile(needsQuotes).FindStringSubmatchIndex(text); at != nil {
+	} else if at := needsQuotes().FindStringSubmatchIndex(text); at != nil {
 		e.Column = utf8.RuneCountInString(text[:at[2]]) + 1
 		e.HintText = fmt.Sprintf("write it in quotes: %q", strings.TrimRight(text[at[2]:at[3]], " "))
 	} else if strings.HasSuffix(text, " *") || strings.HasSuffix(text, ":*") {
