@@ -174,7 +174,7 @@ func (c *Client) Site(opt SiteOptions) (*Site, error) {
 		IdleConnTimeout:        90 * time.Second,
 		MaxIdleConnsPerHost:    maxFar,
 		ForceAttemptHTTP2:      true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: lim.Idle, PingTimeout: lim.Idle, StrictMaxConcurrentRequests: true},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: lim.Idle, PingTimeout: lim.Idle},
 	}
 	return s, nil
 }

@@ -287,11 +287,14 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-func tlsServer(t *testing.T, h2 bool, h http.HandlerFunc) (srv *httptest.Server, caFile string) {
+func tlsServer(t *testing.T, h2 bool, h http.HandlerFunc, configure ...func(*http.Server)) (srv *httptest.Server, caFile string) {
 	t.Helper()
 	srv = httptest.NewUnstartedServer(h)
 	srv.EnableHTTP2 = h2
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	for _, f := range configure {
+		f(srv.Config)
+	}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	caFile = filepath.Join(t.TempDir(), "ca.pem")
