@@ -12,13 +12,13 @@ import (
 )
 
 // spoolSize is what Store.spool is, tests apart.
-const spoolSize = 1 << 20
+const spoolSize = 256 << 10
 
 // A download that is larger than spoolSize, up to largeSize, is kept in memory too, if all such together are not more than largeTotal: in
 // bytes.
 const (
 	largeSize  = 8 << 20
-	largeTotal = 12 << 20
+	largeTotal = 16 << 20
 )
 
 // reserve returns how much of the download may stand in memory, in bytes. close gives back what it took.

@@ -16,8 +16,19 @@ import (
 	"github.com/openpackage/opkg/sources"
 )
 
-// fetchParallel is how many artifacts are under way at once: enough to hide the latency of small ones.
-const fetchParallel = 16
+// How much is under way at once.
+const (
+	downloadParallel = 64 // artifacts over HTTP: enough to hide the latency of small ones. To a near registry, the transport lets fewer through.
+	fetchParallel    = 16 // what may take a program or a file each, as git does
+)
+
+// parallelFor is how many of the packages are fetched at once.
+func parallelFor(packages []*lock.Package) int {
+	if slices.ContainsFunc(packages, func(p *lock.Package) bool { return p.Source.Kind() != ident.StaticHTTP }) {
+		return fetchParallel
+	}
+	return min(downloadParallel, len(packages))
+}
 
 // learn completes packages whose index does not say size and tree: it fetches their artifacts into the store, where sync
 // finds them.
@@ -47,7 +58,7 @@ func (ws *Workspace) learn(ctx context.Context, router *sources.Router, packages
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(fetchParallel)
+	g.SetLimit(parallelFor(short))
 	for _, p := range short {
 		g.Go(func() error { return ws.learnOne(gctx, store, router, p) })
 	}

@@ -313,12 +313,13 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 		total += p.Size
 	}
 	ws.world.Observer.Emit(event.Event{Kind: event.Plan, Count: len(missing), Total: total})
-	if err := ws.gather(ctx, router, pointers(missing)); err != nil {
+	all := pointers(missing)
+	if err := ws.gather(ctx, router, all); err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(fetchParallel, len(missing)) { // goroutines that stay: each has its stack grown once
+	for range min(parallelFor(all), len(missing)) { // goroutines that stay: each has its stack grown once
 		g.Go(func() error {
 			for i := int(next.Add(1)) - 1; i < len(missing) && gctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				src, err := ws.openerOf(router, &missing[i])
