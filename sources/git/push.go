@@ -316,17 +316,29 @@ func (p *Publisher) explain(err error, ref string) error {
 	return p.r.mirror.explain(err)
 }
 
-// remoteWords is why a server refused.
+// remoteWords is why a server refused: the reason of git, and what the server itself says, which is more.
 func remoteWords(stderr string) string {
+	reason, said := "it gives no reason", ""
 	for line := range strings.Lines(stderr) {
-		if _, why, ok := strings.Cut(line, "[remote rejected]"); ok {
+		if text, ok := strings.CutPrefix(line, "remote:"); ok {
+			text = strings.TrimPrefix(strings.TrimSpace(ident.CleanText(strings.TrimSpace(text))), "error: ")
+			if text != "" && len(said)+len(text) <= maxRemoteWords {
+				said += " " + text
+			}
+		} else if _, why, ok := strings.Cut(line, "[remote rejected]"); ok {
 			if i := strings.LastIndexByte(why, '('); i >= 0 {
-				return ident.CleanText(strings.Trim(strings.TrimSpace(why[i:]), "()"))
+				reason = ident.CleanText(strings.Trim(strings.TrimSpace(why[i:]), "()"))
 			}
 		}
 	}
-	return "it gives no reason"
+	if said != "" {
+		return reason + ":" + said
+	}
+	return reason
 }
+
+// maxRemoteWords bounds what is told of a server's words, in bytes.
+const maxRemoteWords = 400
 
 // lateError is somebody else who was first.
 type lateError struct{}
