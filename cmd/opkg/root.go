@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,8 +135,17 @@ func flagHint(cmd *cobra.Command, err error) string {
 // unknownCommand says which command was perhaps meant.
 func unknownCommand(root *cobra.Command, name string) error {
 	hint := "opkg help lists the commands"
-	root.SuggestionsMinimumDistance = 2
-	if near := root.SuggestionsFor(name); len(near) > 0 {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	near := slices.DeleteFunc(slices.Clone(names), func(known string) bool { return !strings.HasPrefix(known, name) })
+	if word := nearest.Word(name, names); len(near) == 0 && word != "" {
+		near = []string{word}
+	}
+	if len(near) > 0 {
 		hint = fmt.Sprintf("did you mean %s %s?", root.CommandPath(), strings.Join(near, " or "+root.CommandPath()+" "))
 	}
 	return &usageError{msg: fmt.Sprintf("%s has no command %q", root.CommandPath(), name), hint: hint}
