@@ -416,7 +416,8 @@ func cmdInterrupt(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	for len(servers(ts)[args[0]].hung) > 0 { // of a command before, which asked twice
+	servers(ts)[args[0]].http.CloseClientConnections() // of a command before, which may have asked for two things at once
+	for len(servers(ts)[args[0]].hung) > 0 {
 		<-servers(ts)[args[0]].hung
 	}
 	ts.Check(cmd.Start())
