@@ -21,7 +21,7 @@ var floors = []struct {
 	why      string
 }{
 	{[]string{"ident", "internal/origin", "internal/nearest", "internal/held"}, true, "words: values that everything speaks, and patience with files that others hold"},
-	{[]string{"internal/event", "internal/strictyaml", "internal/atomicfile", "internal/dirfd", "internal/inflate"}, false, "small tools that know nothing of packages"},
+	{[]string{"internal/event", "internal/strictyaml", "internal/atomicfile", "internal/dirfd", "internal/inflate", "internal/parallel"}, false, "small tools that know nothing of packages"},
 	{[]string{"manifest", "config", "lock", "registry", "solver"}, false, "formats and the solver are pure: they are tested and fuzzed without a disk"},
 	{[]string{"internal/site", "internal/serve"}, false, "pages are made of formats alone; the server knows files alone"},
 	{[]string{"internal/archive", "internal/auth", "internal/transport"}, true, "the only unpacker, the only holder of secrets, the only user of the network"},

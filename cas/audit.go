@@ -11,9 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/parallel"
 )
 
 // Audit is what was found wrong in the store.
@@ -152,26 +151,7 @@ func (s *Store) path(name string) string { return filepath.Join(s.dir, filepath.
 // EachScanner calls f for 0 to n-1 from two goroutines a processor, so that one hashes while another waits for the disk, each with a Scanner of
 // its own. The error is f's first, or ctx's.
 func EachScanner(ctx context.Context, n int, f func(ctx context.Context, scan *Scanner, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range min(2*runtime.GOMAXPROCS(0), n) {
-		g.Go(func() error {
-			scan := &Scanner{}
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return nil
-				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := f(ctx, scan, i); err != nil {
-					return err
-				}
-			}
-		})
-	}
-	return g.Wait()
+	return parallel.EachWith(ctx, 2*runtime.GOMAXPROCS(0), n, func() *Scanner { return &Scanner{} }, f)
 }
 
 // RemoveDamaged looks again at files of the store that an Audit or AuditBlob named, and removes those that are not what their names say;

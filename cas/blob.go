@@ -112,11 +112,13 @@ func (d *disk) hashes(name string, id ident.BlobID, size int64) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	got, n, err := hashReader(f, make([]byte, hashBuffer))
+	got, n, err := hashReader(f, newHashBuffer())
 	return got == id && n == size, err
 }
 
 const hashBuffer = 256 << 10
+
+func newHashBuffer() []byte { return make([]byte, hashBuffer) }
 
 // hashReader is the BLAKE3 and the length of what r holds.
 func hashReader(r io.Reader, buf []byte) (id ident.BlobID, n int64, err error) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
-	"sync"
+
+	"github.com/openpackage/opkg/internal/parallel"
 )
 
 // IrregularError says that a directory holds what no tree can: a link, a special file, a name with a line break.
@@ -58,20 +60,14 @@ func TreeOfDir(ctx context.Context, dir string) (*Tree, error) {
 
 // hashAll fills in sizes and digests, with as many workers as there are processors.
 func hashAll(ctx context.Context, root *os.Root, entries []Entry) error {
-	buffers := sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
-	return each(ctx, len(entries), len(entries), func(ctx context.Context, i int) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	return parallel.EachWith(ctx, runtime.GOMAXPROCS(0), len(entries), newHashBuffer, func(_ context.Context, buf []byte, i int) error {
 		e := &entries[i]
 		f, err := root.Open(e.Path)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		buf := buffers.Get().(*[]byte)
-		defer buffers.Put(buf)
-		e.Blob, e.Size, err = hashReader(f, *buf)
+		e.Blob, e.Size, err = hashReader(f, buf)
 		return err
 	})
 }

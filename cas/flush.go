@@ -8,11 +8,9 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/parallel"
 )
 
 // Flush makes all that was Put before it durable and visible: steps 7 to 10 of the package comment. It costs one
@@ -92,7 +90,8 @@ func (a *area) replaceAll(ctx context.Context, dir string, n int, file func(i in
 		return err
 	}
 	defer to.close()
-	return each(ctx, n, n/manyFiles, func(_ context.Context, i int) error {
+	// What is begun is finished: it takes less time than to do it again.
+	return each(context.WithoutCancel(ctx), n, n/manyFiles, func(_ context.Context, i int) error {
 		name, as := file(i)
 		return a.folder.replace(name, to.at, as)
 	})
@@ -109,32 +108,15 @@ func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
 		}
 		shards, ids = append(shards, ids[:n]), ids[n:]
 	}
-	return each(ctx, len(shards), len(b.blobs)/manyFiles, func(ctx context.Context, i int) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return s.publishShard(a, b, shards[i])
-	})
+	return each(ctx, len(shards), len(b.blobs)/manyFiles, func(_ context.Context, i int) error { return s.publishShard(a, b, shards[i]) })
 }
 
 // manyFiles is how many files to name are worth a goroutine.
 const manyFiles = 64
 
-// each calls f for 0 to n-1, from as many goroutines as are worth it and there are processors, until the first error.
+// each calls f for 0 to n-1, from as many goroutines as are worth it and there are processors; see parallel.Each.
 func each(ctx context.Context, n, worth int, f func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range max(1, min(n, worth, runtime.GOMAXPROCS(0))) {
-		g.Go(func() error {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				if err := f(ctx, i); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
+	return parallel.Each(ctx, min(worth, runtime.GOMAXPROCS(0)), n, f)
 }
 
 // publishShard publishes blobs whose digests begin alike.

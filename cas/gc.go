@@ -151,7 +151,7 @@ func (s *Store) readRecords(ctx context.Context, d *disk) ([]gcRecord, error) {
 		return nil, err
 	}
 	records := make([]gcRecord, len(ids))
-	return records, each(ctx, len(ids), len(ids), func(ctx context.Context, i int) error {
+	return records, each(ctx, len(ids), len(ids), func(_ context.Context, i int) error {
 		records[i].id = ids[i]
 		data, err := s.read(artifactName(ids[i]), maxRecord)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -160,7 +160,7 @@ func (s *Store) readRecords(ctx context.Context, d *disk) ([]gcRecord, error) {
 		if a, err := parseArtifact(data); err == nil && a.SHA256 == ids[i] {
 			records[i].tree, records[i].whole = a.Tree, true
 		}
-		return ctx.Err()
+		return nil
 	})
 }
 
@@ -171,7 +171,7 @@ func (g *GC) chooseTrees(ctx context.Context, d *disk, live map[ident.TreeID]boo
 		return err
 	}
 	kept := make([]*keptTree, len(ids))
-	err = each(ctx, len(ids), len(ids), func(ctx context.Context, i int) error {
+	err = each(ctx, len(ids), len(ids), func(_ context.Context, i int) error {
 		id := ident.TreeID(ids[i])
 		fi, err := d.at.Stat(treeName(id))
 		if err != nil {
@@ -180,7 +180,7 @@ func (g *GC) chooseTrees(ctx context.Context, d *disk, live map[ident.TreeID]boo
 		used := time.Unix(0, fi.Mtime)
 		recent := !opt.Since.IsZero() && !used.Before(opt.Since)
 		if !live[id] && !recent && (opt.MaxSize <= 0 || !opt.Since.IsZero()) {
-			return ctx.Err()
+			return nil
 		}
 		t, err := g.store.Tree(id)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -189,7 +189,7 @@ func (g *GC) chooseTrees(ctx context.Context, d *disk, live map[ident.TreeID]boo
 		if t != nil || live[id] {
 			kept[i] = &keptTree{live: live[id], used: used, blobs: t.blobs()}
 		}
-		return ctx.Err()
+		return nil
 	})
 	for i, k := range kept {
 		if k != nil {

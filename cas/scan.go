@@ -139,7 +139,7 @@ func (s *Scan) Settle() {
 // file hashes the regular file at path in d. What is none by now is not read: it could be a pipe.
 func (s *Scanner) file(d *dirfd.Dir, path string) ScannedFile {
 	if s.buf == nil {
-		s.buf = make([]byte, hashBuffer)
+		s.buf = newHashBuffer()
 	}
 	out := ScannedFile{Entry: Entry{Path: path}}
 	data, info, err := d.ReadInto(s.buf, path)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/dirfd"
 	"github.com/openpackage/opkg/internal/event"
+	"github.com/openpackage/opkg/internal/parallel"
 )
 
 // unsyncedFile says that since the boot it names things became visible that were not synced to the disk:
@@ -195,8 +197,8 @@ func (d *disk) hashSince(ctx context.Context, since time.Time) error {
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	return each(ctx, len(shards), len(shards), func(ctx context.Context, i int) error {
-		return d.hashShard(ctx, blobsDir+"/"+shards[i].Name(), since, make([]byte, hashBuffer))
+	return parallel.EachWith(ctx, runtime.GOMAXPROCS(0), len(shards), newHashBuffer, func(ctx context.Context, buf []byte, i int) error {
+		return d.hashShard(ctx, blobsDir+"/"+shards[i].Name(), since, buf)
 	})
 }
 

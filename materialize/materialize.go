@@ -1,6 +1,7 @@
 package materialize
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -9,6 +10,7 @@ import (
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/event"
+	"github.com/openpackage/opkg/internal/parallel"
 )
 
 // Target is one registry directory: OPKG_HOME/registry.
@@ -127,5 +129,7 @@ func (t *Target) versionDir(w Want) string {
 	return filepath.Join(t.dir, filepath.FromSlash(string(w.Name)), w.Version.String())
 }
 
-// workers is how many goroutines stat, link and rename: more than a few only wait for one another in the kernel.
-func workers(n int) int { return max(1, min(n, runtime.GOMAXPROCS(0), 4)) }
+// each calls f for 0 to n-1 from the goroutines that stat, link and rename: more than a few only wait for one another in the kernel. See parallel.Each.
+func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	return parallel.Each(ctx, min(runtime.GOMAXPROCS(0), 4), n, f)
+}

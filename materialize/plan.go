@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/ident"
 )
@@ -101,27 +98,4 @@ func (t *Target) judge(seen sight, want, made ident.TreeID, known bool) Action {
 	default:
 		return Blocked
 	}
-}
-
-// each calls f for 0 to n-1 from a few goroutines, until the first error.
-func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range workers(n) {
-		g.Go(func() error {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= n {
-					return nil
-				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := f(ctx, i); err != nil {
-					return err
-				}
-			}
-		})
-	}
-	return g.Wait()
 }

@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/event"
+	"github.com/openpackage/opkg/internal/parallel"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/sources"
 )
@@ -27,7 +26,7 @@ func parallelFor(packages []*lock.Package) int {
 	if slices.ContainsFunc(packages, func(p *lock.Package) bool { return p.Source.Kind() != ident.StaticHTTP }) {
 		return fetchParallel
 	}
-	return min(downloadParallel, len(packages))
+	return downloadParallel
 }
 
 // learn completes packages whose index does not say size and tree: it fetches their artifacts into the store, where sync
@@ -57,12 +56,8 @@ func (ws *Workspace) learn(ctx context.Context, router *sources.Router, packages
 	if err := ws.gather(ctx, router, short); err != nil {
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelFor(short))
-	for _, p := range short {
-		g.Go(func() error { return ws.learnOne(gctx, store, router, p) })
-	}
-	if err := g.Wait(); err != nil {
+	err = parallel.Each(ctx, parallelFor(short), len(short), func(ctx context.Context, i int) error { return ws.learnOne(ctx, store, router, short[i]) })
+	if err != nil {
 		store.Discard()
 		return err
 	}

@@ -8,15 +8,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/internal/atomicfile"
 	"github.com/openpackage/opkg/internal/event"
+	"github.com/openpackage/opkg/internal/parallel"
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/materialize"
@@ -270,24 +268,15 @@ func (b *bringing) findMissing(ctx context.Context, find func(ident.SHA256) (*ca
 		}
 	}
 	missing := make([]bool, len(needed))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	const atOnce = 32 // packages a goroutine
-	for from := 0; from < len(needed); from += atOnce {
-		g.Go(func() error {
-			for i := from; i < min(from+atOnce, len(needed)); i++ {
-				have, ok, err := find(needed[i].SHA256)
-				if err == nil && ok {
-					err = sameArtifact(*needed[i], have, LockName)
-				}
-				if missing[i] = !ok; err != nil {
-					return err
-				}
-			}
-			return ctx.Err()
-		})
-	}
-	if err := g.Wait(); err != nil {
+	err := parallel.Each(ctx, runtime.GOMAXPROCS(0), len(needed), func(_ context.Context, i int) error {
+		have, ok, err := find(needed[i].SHA256)
+		missing[i] = !ok
+		if err == nil && ok {
+			err = sameArtifact(*needed[i], have, LockName)
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	b.res.Fetch, b.res.Bytes = nil, 0
@@ -317,23 +306,14 @@ func (ws *Workspace) fetchAll(ctx context.Context, store *cas.Store, router *sou
 	if err := ws.gather(ctx, router, all); err != nil {
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range min(parallelFor(all), len(missing)) { // goroutines that stay: each has its stack grown once
-		g.Go(func() error {
-			for i := int(next.Add(1)) - 1; i < len(missing) && gctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				src, err := ws.openerOf(router, &missing[i])
-				if err != nil {
-					return err
-				}
-				if _, err = ws.fetchInto(gctx, store, src, missing[i]); err != nil {
-					return err
-				}
-			}
-			return gctx.Err()
-		})
-	}
-	err := g.Wait()
+	err := parallel.Each(ctx, parallelFor(all), len(missing), func(ctx context.Context, i int) error {
+		src, err := ws.openerOf(router, &missing[i])
+		if err != nil {
+			return err
+		}
+		_, err = ws.fetchInto(ctx, store, src, missing[i])
+		return err
+	})
 	switch {
 	case err == nil:
 		return store.Flush(ctx)
