@@ -139,11 +139,10 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 		a.printJSON(out)
 		return nil
 	}
-	for _, d := range res.Added {
-		if !res.Edited {
-			break
+	if res.Edited {
+		for _, d := range res.Added {
+			a.note("%s: %s %s", a.near(res.Manifest), d.Name, asked(d))
 		}
-		a.note("%s: %s %s", a.near(res.Manifest), d.Name, asked(d))
 	}
 	if res.Lock != nil {
 		a.renderChanges(res.Lock)

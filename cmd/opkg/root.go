@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -135,13 +134,16 @@ func flagHint(cmd *cobra.Command, err error) string {
 // unknownCommand says which command was perhaps meant.
 func unknownCommand(root *cobra.Command, name string) error {
 	hint := "opkg help lists the commands"
-	var names []string
+	var names, near []string
 	for _, c := range root.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
+		if !c.IsAvailableCommand() {
+			continue
+		}
+		names = append(names, c.Name())
+		if strings.HasPrefix(c.Name(), name) {
+			near = append(near, c.Name())
 		}
 	}
-	near := slices.DeleteFunc(slices.Clone(names), func(known string) bool { return !strings.HasPrefix(known, name) })
 	if word := nearest.Word(name, names); len(near) == 0 && word != "" {
 		near = []string{word}
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +98,7 @@ func (a *app) renderOutdated(list []ops.OutdatedPackage, unsolved error) error {
 		fmt.Fprintf(a.stderr, "%s with the newest versions %s has no solution: opkg lock --upgrade says why\n", a.paint(a.stderr, yellow, "opkg: warning:"), ops.ManifestName)
 	}
 	rows := 0
-	t := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	t := a.columns()
 	for _, p := range list {
 		if !p.Behind() {
 			continue

@@ -33,24 +33,18 @@ func (d *Dir) Entries() (list []Entry, err error) {
 				continue
 			}
 			e := Entry{Name: string(name)}
-			switch record[18] {
-			case unix.DT_REG:
-			case unix.DT_DIR:
-				e.Type = fs.ModeDir
-			case unix.DT_LNK:
-				e.Type = fs.ModeSymlink
-			case unix.DT_FIFO:
-				e.Type = fs.ModeNamedPipe
-			case unix.DT_SOCK:
-				e.Type = fs.ModeSocket
-			case unix.DT_CHR, unix.DT_BLK:
-				e.Type = fs.ModeDevice
-			default: // the file system does not say
-				var gone bool
-				if e.Type, gone, err = d.typeOf(e.Name); err != nil {
-					return list, err
-				} else if gone {
+			var known bool
+			if e.Type, known = typeOf(record[18]); !known { // the file system does not say
+				var st unix.Stat_t
+				err := d.sys.fstatat(d.fd, e.Name, &st)
+				if err == unix.ENOENT {
 					continue
+				}
+				if err != nil {
+					return list, d.fail("stat", e.Name, err)
+				}
+				if e.Type, known = typeOf(byte(st.Mode & unix.S_IFMT >> 12)); !known {
+					e.Type = fs.ModeDevice
 				}
 			}
 			list = append(list, e)
@@ -61,24 +55,21 @@ func (d *Dir) Entries() (list []Entry, err error) {
 // directEntry is how long a record is before its name, in bytes.
 const directEntry = 19
 
-func (d *Dir) typeOf(name string) (mode fs.FileMode, gone bool, err error) {
-	var st unix.Stat_t
-	err = d.sys.fstatat(d.fd, name, &st)
-	if err == unix.ENOENT {
-		return 0, true, nil
+// typeOf reads the type of a record, which is the type bits of a mode too, shifted by 12: IFTODT of dirent.h.
+func typeOf(t byte) (mode fs.FileMode, known bool) {
+	switch t {
+	case unix.DT_REG:
+		return 0, true
+	case unix.DT_DIR:
+		return fs.ModeDir, true
+	case unix.DT_LNK:
+		return fs.ModeSymlink, true
+	case unix.DT_FIFO:
+		return fs.ModeNamedPipe, true
+	case unix.DT_SOCK:
+		return fs.ModeSocket, true
+	case unix.DT_CHR, unix.DT_BLK:
+		return fs.ModeDevice, true
 	}
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-	case unix.S_IFDIR:
-		mode = fs.ModeDir
-	case unix.S_IFLNK:
-		mode = fs.ModeSymlink
-	case unix.S_IFIFO:
-		mode = fs.ModeNamedPipe
-	case unix.S_IFSOCK:
-		mode = fs.ModeSocket
-	default:
-		mode = fs.ModeDevice
-	}
-	return mode, false, d.fail("stat", name, err)
+	return 0, false
 }

@@ -104,7 +104,7 @@ func (w *World) readTarget(text string) (config.Registry, *config.Config, error)
 // isCheckout reports whether a directory has the index of a git registry.
 func isCheckout(dir string) bool {
 	for _, index := range []string{"index.yml", filepath.Join("registry", "index.yml")} {
-		if fi, err := os.Stat(filepath.Join(dir, index)); err == nil && fi.Mode().IsRegular() {
+		if _, err := os.Stat(filepath.Join(dir, index)); err == nil {
 			return true
 		}
 	}

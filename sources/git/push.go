@@ -321,7 +321,7 @@ func remoteWords(stderr string) string {
 	reason, said := "it gives no reason", ""
 	for line := range strings.Lines(stderr) {
 		if text, ok := strings.CutPrefix(line, "remote:"); ok {
-			text = strings.TrimPrefix(strings.TrimSpace(ident.CleanText(strings.TrimSpace(text))), "error: ")
+			text = strings.TrimPrefix(ident.CleanText(strings.TrimSpace(text)), "error: ")
 			if text != "" && len(said)+len(text) <= maxRemoteWords {
 				said += " " + text
 			}
