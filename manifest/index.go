@@ -30,14 +30,12 @@ const packagesKey = "packages"
 // when there is no file yet. The error is an *Error: the file is malformed, or cannot be edited
 // without changing more than that.
 func UpdateIndex(file string, data []byte, entries []IndexEntry) ([]byte, error) {
-	if len(bytes.TrimSpace(data)) == 0 {
-		data = []byte(strings.Join(append(indexHeader, packagesKey+": {}", ""), "\n"))
-	}
 	entries = slices.Clone(entries)
 	slices.SortFunc(entries, func(a, b IndexEntry) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	e := newEditor(data)
-	if string(data) == e.wholeIndex(entries) { // it is as opkg writes it: most often it is, and reading YAML takes long
-		return data, nil
+	whole := e.wholeIndex(entries)
+	if empty := len(bytes.TrimSpace(data)) == 0; empty || string(data) == whole { // most often one of the two, and reading YAML takes long
+		return []byte(whole), nil
 	}
 	root, err := strictyaml.Parse(file, data, MaxIndexSize)
 	if err != nil {
@@ -117,6 +115,9 @@ func (e *editor) indexEntry(entry IndexEntry, name strictyaml.Style, indent, ste
 
 // wholeIndex is the text of an index that holds entries, sorted by name, and nothing else.
 func (e *editor) wholeIndex(entries []IndexEntry) string {
+	if len(entries) == 0 {
+		return strings.Join(append(slices.Clone(indexHeader), packagesKey+": {}", ""), "\n")
+	}
 	return strings.Join(append(slices.Concat(indexHeader, e.indexLines(entries)), ""), "\n")
 }
 

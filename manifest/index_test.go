@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 
@@ -109,19 +108,23 @@ func FuzzUpdateIndex(f *testing.F) {
 	})
 }
 
-// TestWholeIndex holds the text that is recognized without reading YAML against the one that editing gives.
+// TestWholeIndex holds the text that is written and recognized without reading YAML against the one that editing gives.
 func TestWholeIndex(t *testing.T) {
-	entries := []IndexEntry{
-		{Name: "base", Path: "~/.openpackage/registry/base/1.0.0/", Version: "1.0.0"},
-		{Name: "@team/rules", Path: "~/.openpackage/registry/@team/rules/2.0.0-rc.1/", Version: "2.0.0-rc.1"},
-		{Name: "null", Path: "~/.openpackage/registry/null/1.0.0/", Version: "1.0.0"},
-	}
-	edited, err := UpdateIndex("index", nil, entries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.SortFunc(entries, func(a, b IndexEntry) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	if whole := newEditor(edited).wholeIndex(entries); whole != string(edited) {
-		t.Errorf("recognized:\n%s\nwritten:\n%s", whole, edited)
+	var entries []IndexEntry
+	for _, name := range []string{"base", "@team/rules", "null", "true", "yes", "no", "on", "y", "n", "nan", "inf", "e1", "_1", "_", "@a/null", "x-y.z"} {
+		entries = append(entries, entryOf(name, "2.0.0-rc.1+git.0123456789ab"))
+		for _, start := range []string{header + "packages: {}\n", header + "packages:\n"} {
+			edited, err := UpdateIndex("index", []byte(start), entries)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := UpdateIndex("index", nil, entries)
+			if err != nil || string(whole) != string(edited) {
+				t.Errorf("written: %v\n%s\nedited:\n%s", err, whole, edited)
+			}
+			if err := verifyIndex("index", nil, whole, entries); err != nil {
+				t.Errorf("%v: %s", err, whole)
+			}
+		}
 	}
 }
