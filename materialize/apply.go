@@ -146,8 +146,8 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 	}
 	if err == nil {
 		err = each(ctx, len(steps), func(ctx context.Context, i int) error { return r.swap(ctx, stages[i]) })
-		err = errors.Join(err, r.note(stages))
 	}
+	err = errors.Join(err, r.note(stages))
 	for _, s := range stages {
 		if s == nil {
 			continue
@@ -169,7 +169,7 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 func (r *run) note(stages []*stage) error {
 	var wants []Want
 	for _, s := range stages {
-		if s.placed {
+		if s != nil && s.placed {
 			wants = append(wants, s.step.Want)
 		}
 	}

@@ -17,7 +17,7 @@
 //  2. Hold .opkg.lock, shared. Whoever is alone removes what killed runs left behind.
 //  3. For each version, in a staging directory beside its target: make each directory once, link, clone or copy each file,
 //     and look at what was linked: a blob that a stat betrays is never handed on. What the store has just unpacked is moved there
-//     instead.
+//     instead, and where step 4 has nothing to do and nothing stands in the way, to its place at once.
 //  4. Sync what was staged, unless the store's mark tells the next boot to look: one syncfs where it is much, an fsync a
 //     directory where it is little.
 //  5. Rename each staging directory to its version, in one step; what stood there moves out in the same step

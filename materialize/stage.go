@@ -89,7 +89,18 @@ func (r *run) moveIn(step *Step, u cas.Unpacked) (*stage, error) {
 		return nil, err
 	}
 	defer parent.close()
-	s := &stage{step: step, name: r.tempName(), waiting: true, linked: u.Linked, copied: u.Copied}
+	s := &stage{step: step, linked: u.Linked, copied: u.Copied}
+	if r.deferred && step.Action == Place { // nothing stands in its place, and nothing has to be done before it may
+		err := parent.moveIn(r.blobs, u.Path, step.Want.Version.String())
+		if err == nil {
+			s.placed = true
+			r.announce(step)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return s, err
+		}
+	}
+	s.name, s.waiting = r.tempName(), true
 	return s, parent.moveIn(r.blobs, u.Path, s.name)
 }
 

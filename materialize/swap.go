@@ -9,6 +9,9 @@ import (
 
 // swap renames a stage to its version, and removes what stood there.
 func (r *run) swap(ctx context.Context, s *stage) error {
+	if s.placed { // when it was moved out of the store
+		return nil
+	}
 	parent, err := r.nameDir(s.step.Want, false)
 	if err != nil {
 		return fmt.Errorf("place %s: %w", s.step.Dir, err)
