@@ -1,6 +1,7 @@
 package cas
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,10 @@ type area struct {
 type batch struct {
 	blobs     map[ident.BlobID]stagedBlob
 	trees     map[ident.TreeID]string
-	artifacts map[ident.SHA256]string
+	artifacts map[ident.SHA256]string // their records
+	records   string                  // the file that those were written to, once they are
 	unpacked  map[ident.TreeID]Unpacked
-	bytes     int64
+	bytes     int64 // of blobs and records
 }
 
 type stagedBlob struct {
@@ -52,7 +54,10 @@ func (b *batch) names() []string {
 	for _, s := range b.blobs {
 		names = append(names, s.name)
 	}
-	return slices.Sorted(slices.Values(slices.Concat(names, slices.Collect(maps.Values(b.trees)), slices.Collect(maps.Values(b.artifacts)))))
+	if b.records != "" {
+		names = append(names, b.records)
+	}
+	return slices.Sorted(slices.Values(append(names, slices.Collect(maps.Values(b.trees))...)))
 }
 
 func (b *batch) addBlob(id ident.BlobID, s stagedBlob) {
@@ -160,18 +165,26 @@ func (a *area) stage(b *batch, id ident.BlobID, data []byte) error {
 	return nil
 }
 
-// stageRecords writes the listing and the record.
-func (a *area) stageRecords(b *batch, art *Artifact, listing []byte) error {
+// stageListing writes the listing, and keeps the record for writeRecords.
+func (a *area) stageListing(b *batch, art *Artifact, listing []byte) error {
 	name, err := a.stageText(listing)
 	if err != nil {
 		return err
 	}
 	b.trees = map[ident.TreeID]string{art.Tree: name}
-	if name, err = a.stageText(art.format()); err != nil {
-		return err
-	}
-	b.artifacts = map[ident.SHA256]string{art.SHA256: name}
+	b.artifacts = map[ident.SHA256]string{art.SHA256: art.format()}
 	return nil
+}
+
+// writeRecords writes all records of b into one file; as is what it will be called in the store.
+func (a *area) writeRecords(b *batch) (as string, err error) {
+	ids := slices.SortedFunc(maps.Keys(b.artifacts), func(x, y ident.SHA256) int { return bytes.Compare(x[:], y[:]) })
+	var text strings.Builder
+	for _, id := range ids {
+		text.WriteString(b.artifacts[id])
+	}
+	b.records, err = a.stageText([]byte(text.String()))
+	return recordName(text.String()), err
 }
 
 func (a *area) stageText(text []byte) (name string, err error) {
@@ -270,17 +283,15 @@ func (s *Store) add(a *area, b *batch) (full bool) {
 		s.batch.trees, s.batch.artifacts, s.batch.unpacked = make(map[ident.TreeID]string), make(map[ident.SHA256]string), make(map[ident.TreeID]Unpacked)
 	}
 	maps.Copy(s.batch.unpacked, b.unpacked)
-	mergeRecords(a, s.batch.trees, b.trees)
-	mergeRecords(a, s.batch.artifacts, b.artifacts)
-	return s.batch.bytes >= flushBytes
-}
-
-// mergeRecords adds staged records to others; of two with one name, which say the same, the newer stays.
-func mergeRecords[K comparable](a *area, to, from map[K]string) {
-	for id, name := range from {
-		if old, ok := to[id]; ok {
+	for id, name := range b.trees { // of two listings, which say the same, the newer stays
+		if old, ok := s.batch.trees[id]; ok {
 			_ = a.folder.root.Remove(old)
 		}
-		to[id] = name
+		s.batch.trees[id] = name
 	}
+	for id, text := range b.artifacts {
+		s.batch.artifacts[id] = text
+		s.batch.bytes += int64(len(text))
+	}
+	return s.batch.bytes >= flushBytes
 }

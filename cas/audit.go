@@ -72,16 +72,11 @@ func (s *Store) Audit(ctx context.Context) (*Audit, error) {
 		}
 	}
 	a.Trees = len(trees)
-	records, err := d.digests(artifactsDir)
+	n, damaged, err := s.AuditRecords()
 	if err != nil {
-		return nil, s.within(err)
+		return nil, err
 	}
-	for _, id := range records {
-		if _, f := s.AuditRecord(id); f != nil {
-			a.Faults = append(a.Faults, *f)
-		}
-	}
-	a.Artifacts = len(records)
+	a.Artifacts, a.Faults = n, append(a.Faults, damaged...)
 	return a, ctx.Err()
 }
 
@@ -92,22 +87,6 @@ func (s *Store) AuditTree(id ident.TreeID) *AuditFault {
 	}
 	return nil
 }
-
-// AuditRecord reads what is known of an archive. No fault: it says what a record says, and a is it, or it is not there, and a is nil. Whether
-// it is true only a lock can tell.
-func (s *Store) AuditRecord(id ident.SHA256) (a *Artifact, fault *AuditFault) {
-	data, err := s.read(artifactName(id), maxRecord)
-	if err == nil {
-		if a, err = parseArtifact(data); err == nil && a.SHA256 == id {
-			return a, nil
-		}
-		err = errRecord
-	}
-	return nil, s.faultAt(artifactName(id), "the record of that archive", err)
-}
-
-// RecordPath is where the record of an archive stands; it need not exist.
-func (s *Store) RecordPath(id ident.SHA256) string { return s.path(artifactName(id)) }
 
 // faultAt says what is wrong with a file that could not be read as what it should be; nil when it is not there.
 func (s *Store) faultAt(name, expected string, err error) *AuditFault {
@@ -155,20 +134,24 @@ func EachScanner(ctx context.Context, n int, f func(ctx context.Context, scan *S
 }
 
 // RemoveDamaged looks again at files of the store that an Audit or AuditBlob named, and removes those that are not what their names say;
-// a blob that has only lost its mode gets it back. The caller holds the store alone. A path that is no file of the
+// a blob that has only lost its mode gets it back, and records that are whole stay. The caller holds the store alone. A path that is no file of the
 // store is an error.
 func (s *Store) RemoveDamaged(paths []string) error {
 	d, err := s.open()
 	if err != nil {
 		return s.within(err)
 	}
-	scan := &Scanner{}
+	scan, records := &Scanner{}, false
 	for _, path := range paths {
 		rel, err := filepath.Rel(s.dir, path)
 		if err != nil || !filepath.IsLocal(rel) {
 			return fmt.Errorf("%s is not in the store", path)
 		}
 		name := filepath.ToSlash(rel)
+		if strings.HasPrefix(name, artifactsDir+"/") {
+			records = true
+			continue
+		}
 		if mended, err := s.isMended(d, name); mended || err != nil {
 			if err != nil {
 				return s.within(err)
@@ -194,11 +177,14 @@ func (s *Store) RemoveDamaged(paths []string) error {
 			return s.within(fmt.Errorf("remove a damaged file: %w", err))
 		}
 	}
+	if records {
+		return s.DropRecords(nil)
+	}
 	return nil
 }
 
 // isMended reports whether a directory of blobs, or a listing, that was damaged is not any more: another opkg was here since. Blobs
-// are judged by the caller, and a record is never worth keeping.
+// are judged by the caller.
 func (s *Store) isMended(d *disk, name string) (bool, error) {
 	if hex, ok := strings.CutPrefix(name, treesDir+"/"); ok {
 		id, err := ident.ParseTreeID("blake3:" + hex)

@@ -74,11 +74,9 @@ func checkWork(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	checkWhole(t, s)
-	for _, name := range filesIn(t, s) { // a record is visible only with all that it names
-		if d, err := ident.ParseSHA256(filepath.Base(name)); err == nil && filepath.Dir(name) == artifactsDir {
-			if _, ok, err := s.Artifact(d); !ok || err != nil {
-				t.Errorf("%s is visible before its blobs: %v", name, err)
-			}
+	for _, id := range recordsOf(t, s) { // a record is visible only with all that it names
+		if _, ok, err := s.Artifact(id); !ok || err != nil {
+			t.Errorf("%s is visible before its blobs: %v", id, err)
 		}
 	}
 	if err := work(t, s); err != nil {

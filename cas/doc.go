@@ -6,7 +6,7 @@
 //
 //	blobs/<2 hex>/<62 hex>   one file's bytes, named by their BLAKE3; mode 0444, modification time BlobTime
 //	trees/<64 hex>           one payload's listing, named by its BLAKE3
-//	artifacts/<64 hex>       what is known of one archive, named by the archive's SHA-256
+//	artifacts/<64 hex>       what is known of the archives of one Flush, named by its BLAKE3
 //	placed                   which version directories opkg made
 //	roots/<64 hex>           which workspaces synced here
 //	unsynced                 since when, and in which boot, not everything was synced
@@ -26,13 +26,13 @@
 //  3. Check the archive whole: gzip, tar, names, limits (package archive).
 //  4. Compare name, version and dependencies with the package's own openpackage.yml.
 //  5. Hash each file, and compare the listing's digest with the tree that is wanted.
-//  6. Write blobs that are not there yet, the listing and the record into tmp. They are complete, with mode and
+//  6. Write blobs that are not there yet and the listing into tmp, and by Flush the records, into one file. They are complete, with mode and
 //     time, but nobody finds them there. After KeepUnpacked the blobs are written as the directory that the version will be.
 //  7. Sync all of tmp, unless the mark of DeferSync is on the disk: one syncfs where there is one and the files are many, else an
 //     fsync a file.
 //  8. Rename or link the blobs into blobs/, never over one that stands.
 //  9. Rename the listings into trees/.
-//  10. Rename the records into artifacts/.
+//  10. Rename the file of records into artifacts/.
 //
 // What can be found is therefore on the disk, or is hashed before it is used in another boot: only names can be lost with
 // the power, and in any order. A record whose listing or blobs are not there counts as absent, so that costs a download

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"path"
 	"runtime"
 	"slices"
 
@@ -57,9 +58,12 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	records, err := a.writeRecords(b) // of step 6
+	if err != nil {
+		return err
+	}
 	wholly := false
 	if !a.deferred { // step 7
-		var err error
 		if wholly, err = a.folder.syncAll(b.names()); err != nil {
 			return err
 		}
@@ -68,12 +72,12 @@ func (s *Store) publish(ctx context.Context, a *area, b *batch) error {
 		return err
 	}
 	trees := slices.SortedFunc(maps.Keys(b.trees), func(x, y ident.TreeID) int { return bytes.Compare(x[:], y[:]) })
-	err := a.replaceAll(ctx, treesDir, len(trees), func(i int) (name, as string) { return b.trees[trees[i]], trees[i].Hex() }) // step 9
+	err = a.replaceAll(ctx, treesDir, len(trees), func(i int) (name, as string) { return b.trees[trees[i]], trees[i].Hex() }) // step 9
 	if err != nil {
 		return err
 	}
-	artifacts := slices.SortedFunc(maps.Keys(b.artifacts), func(x, y ident.SHA256) int { return bytes.Compare(x[:], y[:]) })
-	err = a.replaceAll(ctx, artifactsDir, len(artifacts), func(i int) (name, as string) { return b.artifacts[artifacts[i]], artifacts[i].String() }) // step 10
+	defer s.records.forget()
+	err = a.replaceAll(ctx, artifactsDir, 1, func(int) (name, as string) { return b.records, path.Base(records) }) // step 10
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type GC struct {
 
 	store   *Store
 	records []string // names of files, in the order of their removal
+	rewrite bool     // of the other files of records some are written anew
 	trees   []string
 	blobs   []string
 	kept    map[ident.TreeID]*keptTree
@@ -59,13 +60,16 @@ func (s *Store) PlanGC(ctx context.Context, opt GCOptions) (*GC, error) {
 	for i := range opt.Live {
 		live[opt.Live[i].Tree], liveArchives[opt.Live[i].SHA256] = true, true
 	}
-	records, err := s.readRecords(ctx, d)
+	files, err := s.readableRecords(d)
 	if err != nil {
-		return nil, s.within(err)
+		return nil, err
 	}
-	for i := range records {
-		if r := &records[i]; r.whole && liveArchives[r.id] {
-			live[r.tree] = true
+	records := gcRecords(files)
+	for _, file := range records {
+		for i := range file {
+			if r := &file[i]; r.whole && liveArchives[r.id] {
+				live[r.tree] = true
+			}
 		}
 	}
 	if err := g.chooseTrees(ctx, d, live, opt); err != nil {
@@ -74,11 +78,7 @@ func (s *Store) PlanGC(ctx context.Context, opt GCOptions) (*GC, error) {
 	if g.blobs, err = g.chooseBlobs(ctx, d, opt.MaxSize); err != nil {
 		return nil, s.within(err)
 	}
-	for i := range records {
-		if r := &records[i]; !r.whole || g.kept[r.tree] == nil {
-			g.records = append(g.records, artifactName(r.id))
-		}
-	}
+	g.chooseRecords(files, records)
 	if err := g.dropTrees(d); err != nil {
 		return nil, s.within(err)
 	}
@@ -144,24 +144,41 @@ type gcRecord struct {
 	whole bool // not damaged
 }
 
-// readRecords reads all records, sorted by id.
-func (s *Store) readRecords(ctx context.Context, d *disk) ([]gcRecord, error) {
-	ids, err := d.digests(artifactsDir)
-	if err != nil {
-		return nil, err
+// gcRecords parses the records of each file.
+func gcRecords(files []recordFile) [][]gcRecord {
+	all := make([][]gcRecord, len(files))
+	for i := range files {
+		for _, text := range files[i].texts {
+			var r gcRecord
+			if a, err := parseArtifact(text); err == nil {
+				r = gcRecord{a.SHA256, a.Tree, true}
+			}
+			all[i] = append(all[i], r)
+		}
 	}
-	records := make([]gcRecord, len(ids))
-	return records, each(ctx, len(ids), len(ids), func(_ context.Context, i int) error {
-		records[i].id = ids[i]
-		data, err := s.read(artifactName(ids[i]), maxRecord)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	return all
+}
+
+// chooseRecords decides which files of records go, and whether others are written anew: when some of their records go, or when the files are many.
+func (g *GC) chooseRecords(files []recordFile, records [][]gcRecord) {
+	left := 0
+	for i, file := range records {
+		gone := 0
+		for j := range file {
+			if r := &file[j]; !r.whole || g.kept[r.tree] == nil {
+				gone++
+			}
 		}
-		if a, err := parseArtifact(data); err == nil && a.SHA256 == ids[i] {
-			records[i].tree, records[i].whole = a.Tree, true
+		if gone == len(file) {
+			g.records = append(g.records, files[i].name)
+			g.Artifacts += max(gone, 1)
+			continue
 		}
-		return nil
-	})
+		g.Artifacts += gone
+		g.rewrite = g.rewrite || gone > 0 || files[i].torn
+		left++
+	}
+	g.rewrite = g.rewrite || left > maxRecordFiles
 }
 
 // chooseTrees decides which listings stay, the bound on the size apart.
@@ -338,24 +355,46 @@ func (d *disk) eachBlob(ctx context.Context, f func(ident.BlobID) error) error {
 	return nil
 }
 
-// Sweep removes what PlanGC found, and counts what that frees; without really, it only counts. What cannot be removed is
-// passed over: the error is the first of them.
+// Sweep removes what PlanGC found, and counts what that frees, apart from files of records that are written anew; without really, it only counts. What
+// cannot be removed is passed over: the error is the first of them.
 func (g *GC) Sweep(ctx context.Context, really bool, tally *Tally) error {
-	var first error
-	for _, list := range [][]string{g.records, g.trees, g.blobs} {
-		for _, name := range list {
-			if err := ctx.Err(); err != nil {
-				return errors.Join(first, err)
-			}
-			if err := g.store.sweepOne(name, really, tally); err != nil && first == nil {
-				first = err
-			}
+	first := g.sweep(ctx, g.records, really, tally)
+	late := really && ctx.Err() == nil && g.rewriteRecords() != nil // on a full disk: once there is room
+	for _, list := range [][]string{g.trees, g.blobs} {
+		if err := g.sweep(ctx, list, really, tally); first == nil {
+			first = err
+		}
+	}
+	if late && ctx.Err() == nil {
+		if err := g.rewriteRecords(); first == nil {
+			first = err
 		}
 	}
 	if really && first == nil {
 		g.pruneShards()
 	}
 	return first
+}
+
+// sweep removes files, and returns the first error.
+func (g *GC) sweep(ctx context.Context, names []string, really bool, tally *Tally) (first error) {
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(first, err)
+		}
+		if err := g.store.sweepOne(name, really, tally); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (g *GC) rewriteRecords() error {
+	g.store.records.forget()
+	if !g.rewrite {
+		return nil
+	}
+	return g.store.keepRecords(func(a *Artifact) bool { return g.kept[a.Tree] != nil })
 }
 
 func (s *Store) sweepOne(name string, really bool, tally *Tally) error {
@@ -478,12 +517,13 @@ func (s *Store) PlanClean(ctx context.Context) (*GC, error) {
 	for i := range placed {
 		g.kept[placed[i].Tree] = &keptTree{live: true}
 	}
-	records, err := d.digests(artifactsDir)
+	files, err := s.recordFiles(d)
 	if err != nil {
-		return nil, s.within(err)
+		return nil, err
 	}
-	for _, id := range records {
-		g.records = append(g.records, artifactName(id))
+	for i := range files {
+		g.records = append(g.records, files[i].name)
+		g.Artifacts += max(len(files[i].texts), 1)
 	}
 	if err := g.dropTrees(d); err != nil {
 		return nil, s.within(err)
@@ -513,5 +553,5 @@ func (g *GC) dropTrees(d *disk) error {
 }
 
 func (g *GC) count() {
-	g.Artifacts, g.Trees, g.Blobs = len(g.records), len(g.trees), len(g.blobs)
+	g.Trees, g.Blobs = len(g.trees), len(g.blobs)
 }

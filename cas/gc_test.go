@@ -155,7 +155,7 @@ func TestGCLeavesWhatIsNotOpkgs(t *testing.T) {
 	for _, name := range theirs {
 		write(name, "not opkg's")
 	}
-	damaged := []string{artifactName(ident.SHA256{1}), treeName(ident.TreeID{2}), BlobName(ident.BlobID{3})}
+	damaged := []string{artifactsDir + "/" + ident.SHA256{1}.String(), treeName(ident.TreeID{2}), BlobName(ident.BlobID{3})}
 	for _, name := range damaged {
 		write(name, "damaged")
 	}

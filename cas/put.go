@@ -219,7 +219,7 @@ func (p *put) unpack(ctx context.Context, a archive.Payload) (art *Artifact, ful
 	if err != nil {
 		return nil, false, p.store.within(err)
 	}
-	if err := p.area.stageRecords(staged, art, listing); err != nil {
+	if err := p.area.stageListing(staged, art, listing); err != nil {
 		return nil, false, p.store.within(err)
 	}
 	return art, p.store.add(p.area, staged), nil

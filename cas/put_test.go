@@ -285,8 +285,8 @@ func TestInspectReadsFilesInPlace(t *testing.T) {
 func TestPutHealsTheStore(t *testing.T) {
 	tgz := demo("1.0.0", nil).tgz(t)
 	damage := map[string]func(t *testing.T, s *Store, a *Artifact){
-		"record gone":     func(t *testing.T, s *Store, a *Artifact) { remove(t, s, artifactName(a.SHA256)) },
-		"record torn":     func(t *testing.T, s *Store, a *Artifact) { truncate(t, s, artifactName(a.SHA256)) },
+		"record gone":     func(t *testing.T, s *Store, a *Artifact) { remove(t, s, recordName(a.format())) },
+		"record torn":     func(t *testing.T, s *Store, a *Artifact) { truncate(t, s, recordName(a.format())) },
 		"listing gone":    func(t *testing.T, s *Store, a *Artifact) { remove(t, s, treeName(a.Tree)) },
 		"listing torn":    func(t *testing.T, s *Store, a *Artifact) { truncate(t, s, treeName(a.Tree)) },
 		"blob gone":       func(t *testing.T, s *Store, a *Artifact) { remove(t, s, anyBlob(t, s, a)) },

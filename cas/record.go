@@ -51,7 +51,7 @@ func sortedDependencies(deps []ident.Requirement) []ident.Requirement {
 const recordHeader = "opkg artifact v1"
 
 // format is the record's text. Its last line is the BLAKE3 of what stands before it.
-func (a *Artifact) format() []byte {
+func (a *Artifact) format() string {
 	var b strings.Builder
 	b.Grow(512)
 	b.WriteString(recordHeader + "\nsha256 " + a.SHA256.String() + "\nsize " + strconv.FormatInt(a.Size, 10) + "\nname " + string(a.Name) +
@@ -60,14 +60,14 @@ func (a *Artifact) format() []byte {
 		b.WriteString("dependency " + string(d.Name) + " " + strconv.Quote(d.Range.String()) + "\n")
 	}
 	fmt.Fprintf(&b, "blake3 %x\n", blake3.Sum256([]byte(b.String())))
-	return []byte(b.String())
+	return b.String()
 }
 
 var errRecord = errors.New("the record is damaged")
 
 // parseArtifact reads what format writes, and nothing else.
-func parseArtifact(data []byte) (*Artifact, error) {
-	lines := strings.Split(string(data), "\n")
+func parseArtifact(text string) (*Artifact, error) {
+	lines := strings.Split(text, "\n")
 	if len(lines) < 8 || lines[0] != recordHeader {
 		return nil, errRecord
 	}
@@ -97,7 +97,7 @@ func parseArtifact(data []byte) (*Artifact, error) {
 		}
 		a.Dependencies = append(a.Dependencies, d)
 	}
-	if errors.Join(errs[:]...) != nil || string(a.format()) != string(data) {
+	if errors.Join(errs[:]...) != nil || a.format() != text {
 		return nil, errRecord
 	}
 	return &a, nil
@@ -127,15 +127,15 @@ func (s *Store) Artifact(d ident.SHA256) (a *Artifact, ok bool, err error) {
 	return a, true, nil
 }
 
-// Record is Artifact for one who looks at the tree and the blobs when using them, and can bear that they are not there.
+// Record is Artifact for one who looks at the tree and the blobs when using them, and can bear that they are not there. It reads the records of
+// all artifacts at the first call.
 func (s *Store) Record(d ident.SHA256) (a *Artifact, ok bool, err error) {
-	data, err := s.read(artifactName(d), maxRecord)
-	if err != nil {
-		return nil, false, ignoreMissing(err)
+	text, ok, err := s.record(d)
+	if !ok || err != nil {
+		return nil, false, err
 	}
-	a, err = parseArtifact(data)
-	if err != nil || a.SHA256 != d {
-		return nil, false, nil // the next Put replaces it
+	if a, err = parseArtifact(text); err != nil {
+		return nil, false, nil // the next Put writes another
 	}
 	return a, true, nil
 }

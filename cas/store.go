@@ -42,6 +42,7 @@ type Store struct {
 	flushing sync.Mutex  // one Flush at a time
 	crowded  atomic.Bool // another process published a blob first that this Flush was about to
 	placed   placed
+	records  recordsMemory
 
 	modes atomic.Pointer[bool] // what KeepsModes found
 
@@ -155,5 +156,3 @@ func BlobName(id ident.BlobID) string {
 }
 
 func treeName(id ident.TreeID) string { return treesDir + "/" + id.Hex() }
-
-func artifactName(d ident.SHA256) string { return artifactsDir + "/" + d.String() }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,7 +136,7 @@ func (s *Store) recover(ctx context.Context) error {
 		return s.within(err)
 	}
 	if err := s.dropTorn(d, since); err != nil {
-		return s.within(err)
+		return err
 	}
 	if err := s.appendPlaced(doubtedLine); err != nil {
 		return err
@@ -154,36 +155,37 @@ func (s *Store) recover(ctx context.Context) error {
 
 // dropTorn removes listings and records that changed at a time or later and are not whole, or name what is not there.
 func (s *Store) dropTorn(d *disk, since time.Time) error {
-	for _, dir := range []string{treesDir, artifactsDir} { // in this order: a record needs its listing
-		ids, err := d.digests(dir)
-		if err != nil {
-			return err
+	ids, err := d.digests(treesDir)
+	if err != nil {
+		return s.within(err)
+	}
+	for _, id := range ids {
+		name := treeName(ident.TreeID(id))
+		fi, err := d.at.Stat(name)
+		if err != nil || !young(fi, since) {
+			continue
 		}
-		for _, id := range ids {
-			name := id.String()
-			fi, err := d.at.Stat(dir + "/" + name)
-			if err != nil || !young(fi, since) {
-				continue
-			}
-			var whole bool
-			if dir == treesDir {
-				_, err = s.Tree(ident.TreeID(id))
-				whole = err == nil
-			} else {
-				_, whole, err = s.Artifact(id)
-			}
-			if whole || err != nil && !errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err := d.do("remove", dir+"/"+name); err != nil {
-				return err
-			}
-			if err := d.root.Remove(dir + "/" + name); err != nil {
-				return err
-			}
+		if _, err = s.Tree(ident.TreeID(id)); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := d.remove(name); err != nil {
+			return s.within(err)
 		}
 	}
-	return nil
+	files, err := s.recordFiles(d) // after the listings: a record needs its own
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(files, func(f recordFile) bool {
+		fi, err := d.at.Stat(f.name)
+		return err == nil && young(fi, since)
+	}) {
+		return nil
+	}
+	return s.keepRecords(func(a *Artifact) bool {
+		_, whole, err := s.Artifact(a.SHA256)
+		return whole || err != nil
+	})
 }
 
 // young reports whether a file changed at a time or later, or may have.

@@ -261,13 +261,19 @@ func (s *stage) whole(t *testing.T, before, after condition) (wrong []string) {
 				errorf("%s is torn", path)
 			}
 		case "artifacts":
-			id, err := ident.ParseSHA256(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// A record is visible with all that it names, unless a stat betrays that somebody wrote through a link.
-			if _, ok, err := store.Artifact(id); (!ok || err != nil) && !slices.Contains(before.store, path) {
-				errorf("%s is there, and not all that it names: %v", path, err)
+			for line := range strings.Lines(string(data)) {
+				digest, ok := strings.CutPrefix(line, "sha256 ")
+				if !ok {
+					continue
+				}
+				id, err := ident.ParseSHA256(strings.TrimSpace(digest))
+				if err != nil {
+					t.Fatal(err)
+				}
+				// A record is visible with all that it names, unless a stat betrays that somebody wrote through a link.
+				if _, ok, err := store.Artifact(id); (!ok || err != nil) && !slices.Contains(before.store, path) {
+					errorf("%s is there, and not all that the record of %s names: %v", path, id, err)
+				}
 			}
 		case "roots":
 		default: // a blob: intact, or its stat betrays it
@@ -280,6 +286,9 @@ func (s *stage) whole(t *testing.T, before, after condition) (wrong []string) {
 				errorf("%s is torn", path)
 			}
 		}
+	}
+	if _, damaged, err := store.AuditRecords(); err != nil || len(damaged) > 0 {
+		errorf("records: %v, %v", damaged, err)
 	}
 	if roots, damaged, err := store.ReadRoots(); err != nil || len(damaged) > 0 {
 		errorf("roots: %v, %v, %v", roots, damaged, err)

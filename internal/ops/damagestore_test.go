@@ -111,14 +111,17 @@ func TestForgedRecord(t *testing.T) {
 	l, _, err := ws.ReadLock()
 	must(t, err)
 	victim, other := l.Packages[0], l.Packages[1]
-	file := filepath.Join(w.StoreDir(), "artifacts", victim.SHA256.String())
-	text := readFile(t, file)
-	text = strings.Replace(text[:strings.LastIndex(text, "blake3 ")], victim.Tree.String(), other.Tree.String(), 1)
+	store, err := w.openStore()
+	must(t, err)
+	file := store.RecordPath(victim.SHA256)
+	before, text, _ := strings.Cut(readFile(t, file), "opkg artifact v1\nsha256 "+victim.SHA256.String()+"\n")
+	text, after, _ := strings.Cut(text, "blake3 ")
+	text = "opkg artifact v1\nsha256 " + victim.SHA256.String() + "\n" + strings.Replace(text, victim.Tree.String(), other.Tree.String(), 1)
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "text"), []byte(text), 0o644))
 	tree, err := cas.TreeOfDir(ctx, dir)
 	must(t, err)
-	must(t, os.WriteFile(file, []byte(text+"blake3 "+tree.Entries[0].Blob.String()+"\n"), 0o644))
+	must(t, os.WriteFile(file, []byte(before+text+"blake3 "+tree.Entries[0].Blob.String()+after[64:]), 0o644))
 
 	res, err := w.Verify(ctx, VerifyOptions{})
 	if len(res.Problems) != 1 || res.Problems[0].Path != file || res.Problems[0].Found != other.Tree.String() {

@@ -39,12 +39,16 @@ func (ws *Workspace) repair(ctx context.Context, l *lock.Lock, found *VerifyResu
 // removeDamaged takes files that are not what their names say out of the store, while nobody else uses it.
 func removeDamaged(ctx context.Context, store *cas.Store, found *VerifyResult) error {
 	var paths []string
+	var records []ident.SHA256
 	for _, p := range found.Problems {
-		if p.Where == Stored {
+		switch {
+		case !p.record.IsZero():
+			records = append(records, p.record)
+		case p.Where == Stored:
 			paths = append(paths, p.Path)
 		}
 	}
-	if len(paths) == 0 {
+	if len(paths)+len(records) == 0 {
 		return nil
 	}
 	release, err := store.Exclusive(ctx)
@@ -52,6 +56,11 @@ func removeDamaged(ctx context.Context, store *cas.Store, found *VerifyResult) e
 		return err
 	}
 	defer release()
+	if len(records) > 0 {
+		if err := store.DropRecords(records); err != nil {
+			return err
+		}
+	}
 	return store.RemoveDamaged(paths)
 }
 

@@ -43,6 +43,8 @@ type Problem struct {
 	Where           Where
 	Path            string // within the package for Installed; absolute for Stored; the source for Online
 	Expected, Found string
+
+	record ident.SHA256 // the archive of which the store says something else than the lock; zero: it is not that
 }
 
 // Where is the place of a Problem.
@@ -213,7 +215,11 @@ func (r *VerifyResult) auditStored(ctx context.Context, store *cas.Store, packag
 	if err != nil {
 		return err
 	}
-	for _, f := range shards {
+	_, records, err := store.AuditRecords()
+	if err != nil {
+		return err
+	}
+	for _, f := range append(shards, records...) {
 		r.Problems = append(r.Problems, Problem{Where: Stored, Path: f.Path, Expected: f.Expected, Found: f.Found})
 	}
 	found := make([]stored, len(packages))
@@ -284,13 +290,11 @@ type stored struct {
 // auditPackage holds what the store says of a package's archive against the lock: a record that says something else would stop the next sync.
 // tree is the listing, where it was read before.
 func auditPackage(store *cas.Store, p lock.Package, tree *cas.Tree) (s stored) {
-	have, f := store.AuditRecord(p.SHA256)
 	var differs *ident.MismatchError
-	switch {
-	case f != nil:
-		s.problems = append(s.problems, storedProblem(p, f.Path, f.Expected, f.Found))
-	case have != nil && errors.As(sameArtifact(p, have, LockName), &differs):
-		s.problems = append(s.problems, storedProblem(p, store.RecordPath(p.SHA256), differs.What+" "+differs.Want, differs.Got))
+	if have, ok, err := store.Record(p.SHA256); err == nil && ok && errors.As(sameArtifact(p, have, LockName), &differs) {
+		problem := storedProblem(p, store.RecordPath(p.SHA256), differs.What+" "+differs.Want, differs.Got)
+		problem.record = p.SHA256
+		s.problems = append(s.problems, problem)
 	}
 	if s.tree = tree; tree != nil {
 		return s
