@@ -63,6 +63,9 @@ func (s *Store) Put(ctx context.Context, want Want, r io.Reader) (*Artifact, err
 	return p.take(ctx, func() (archive.Payload, error) { return p.open(ctx) })
 }
 
+// Busy reports whether as many archives are being unpacked as may be: a further one would have to wait.
+func (s *Store) Busy() bool { return len(s.extract) == cap(s.extract) }
+
 // PutFiles is Put for a package that is no archive: its SHA256 is of the lines "<sha256> <mode> <path>", one a file, sorted by the bytes
 // of the path (docs/lockfile.md). The Size of want is not looked at; that of the Artifact is the sum of its files.
 func (s *Store) PutFiles(ctx context.Context, want Want, files archive.Files) (*Artifact, error) {

@@ -94,7 +94,7 @@ func (w *World) directOpener(cfg *config.Config, host *git.Host, refresh bool) f
 }
 
 func (w *World) httpClient() *transport.Client {
-	return transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Now: w.Now})
+	return transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Busy: w.busy, Now: w.Now})
 }
 
 // overHTTP is what registries over HTTP share: one client, and one holder of secrets.

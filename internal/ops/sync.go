@@ -72,15 +72,16 @@ func (ws *Workspace) sync(ctx context.Context, opt SyncOptions) (*SyncResult, er
 
 // bring makes the machine equal l.
 func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, res *SyncResult) error {
+	store, err := ws.world.openStore()
+	if err != nil {
+		return err
+	}
+	ws.world = ws.world.busyWith(store)
 	router, err := ws.router()
 	if err != nil {
 		return err
 	}
 	packages, err := ws.selectPackages(router, l, opt, res)
-	if err != nil {
-		return err
-	}
-	store, err := ws.world.openStore()
 	if err != nil {
 		return err
 	}

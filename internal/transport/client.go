@@ -68,6 +68,7 @@ type Options struct {
 	Env       func(string) string // for the proxy variables; nil: no proxy
 	Observer  event.Observer
 	Limits    Limits
+	Busy      func() bool                                // reports that more answers would only wait here; nil: they never do
 	Now       func() time.Time                           // nil: time.Now
 	Sleep     func(context.Context, time.Duration) error // nil: sleeps
 	Jitter    func() float64                             // in [0, 1); nil: random

@@ -97,7 +97,7 @@ func (s *Site) send(ctx context.Context, cancel context.CancelCauseFunc, u *url.
 	if err := g.enter(ctx); err != nil {
 		return nil, err
 	}
-	watched, late := g.watch(ctx, s.c.opt.Limits.Near)
+	watched, late := g.watch(ctx, s.c.opt.Limits.Near, s.c.opt.Busy)
 	req := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header.Clone(), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(watched)
 	req.Header.Set("User-Agent", s.c.opt.UserAgent)
 	if authorize && s.opt.Authorize != nil {

@@ -20,7 +20,8 @@ const (
 //
 //   - The first request over TLS goes alone until it has a connection. If that speaks HTTP/2, all others go over it, and no second
 //     handshake is made.
-//   - Else maxNear go at once. Each that waits longer than Limits.Near doubles that, up to maxFar.
+//   - Else maxNear go at once. When one waits longer than Limits.Near that doubles, up to maxFar, unless this machine has enough to do as it is. Others that
+//     were sent before do not double it again.
 //   - When the first cannot connect, the others try as well, rather than one after the other.
 type gate struct {
 	mu      sync.Mutex
@@ -82,9 +83,9 @@ func (g *gate) admit() {
 }
 
 // watch begins a request. The caller stops the timer when the answer is there.
-func (g *gate) watch(ctx context.Context, near time.Duration) (context.Context, *time.Timer) {
+func (g *gate) watch(ctx context.Context, near time.Duration, busy func() bool) (context.Context, *time.Timer) {
 	g.mu.Lock()
-	known := g.known
+	known, limit := g.known, g.limit
 	g.mu.Unlock()
 	if !known {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -92,7 +93,11 @@ func (g *gate) watch(ctx context.Context, near time.Duration) (context.Context, 
 			g.learn(ok && conn.ConnectionState().NegotiatedProtocol == "h2")
 		}})
 	}
-	return ctx, time.AfterFunc(near, g.late)
+	return ctx, time.AfterFunc(near, func() {
+		if busy == nil || !busy() {
+			g.late(limit)
+		}
+	})
 }
 
 // learn notes what the server speaks.
@@ -114,16 +119,18 @@ func (g *gate) learn(http2 bool) {
 	g.admit()
 }
 
-// late notes that a request waits for its answer longer than one to a near server does.
-func (g *gate) late() {
+// late notes that a request waits for its answer longer than one to a near server does; limit is that of when it was sent.
+func (g *gate) late(limit int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.known {
 		g.slow = true
 		return
 	}
-	g.limit = max(g.limit, min(2*g.limit, maxFar))
-	g.admit()
+	if limit == g.limit && limit < maxFar {
+		g.limit *= 2
+		g.admit()
+	}
 }
 
 // failed notes that a request had no answer.

@@ -44,10 +44,10 @@ func TestGate(t *testing.T) {
 		"tls, not known yet":          {"https", func(*gate) {}, 1},
 		"http/2":                      {"https", func(g *gate) { g.learn(true) }, maxStreams},
 		"http/1.1":                    {"https", func(g *gate) { g.learn(false) }, maxNear},
-		"http/1.1, far":               {"https", func(g *gate) { g.late(); g.learn(false) }, maxFar},
-		"far":                         {"http", func(g *gate) { g.late() }, 2 * maxNear},
-		"farther":                     {"http", func(g *gate) { g.late(); g.late(); g.late(); g.late() }, maxFar},
-		"http/2 is not slowed by lag": {"https", func(g *gate) { g.learn(true); g.late() }, maxStreams},
+		"http/1.1, far":               {"https", func(g *gate) { g.late(1); g.learn(false) }, maxFar},
+		"far":                         {"http", func(g *gate) { g.late(maxNear); g.late(maxNear) }, 2 * maxNear},
+		"farther":                     {"http", func(g *gate) { g.late(8); g.late(16); g.late(32); g.late(64) }, maxFar},
+		"http/2 is not slowed by lag": {"https", func(g *gate) { g.learn(true); g.late(maxStreams) }, maxStreams},
 		"the first fails":             {"https", func(g *gate) { g.failed() }, maxFar},
 		"a later one fails":           {"http", func(g *gate) { g.failed() }, maxNear},
 		"what is known stays":         {"https", func(g *gate) { g.learn(false); g.learn(true) }, maxNear},
@@ -60,6 +60,22 @@ func TestGate(t *testing.T) {
 					t.Errorf("%d entered, want %d", n, c.want)
 				}
 			})
+		})
+	}
+}
+
+// A machine that has enough to do makes no more connections to a server that is slow.
+func TestGateOfABusyMachine(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate("http")
+			_, late := g.watch(t.Context(), time.Second, func() bool { return busy })
+			defer late.Stop()
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if (g.limit > maxNear) == busy {
+				t.Errorf("busy %v: the limit is %d", busy, g.limit)
+			}
 		})
 	}
 }
