@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
@@ -144,16 +145,25 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 	} else if err := refuseBlocked(ctx, b.target, b.res.Plan); err != nil {
 		return err
 	}
-	if len(b.packages) > 0 { // before the first directory appears: after a kill, gc knows whose it is; and what is synced now waits for little
-		if err := b.store.RegisterRoot(b.root(), b.ws.world.Now()); err != nil {
-			b.ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
-		}
-	}
-	if err := b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch); err != nil {
+	var noting sync.WaitGroup
+	noting.Go(b.noteRoot)
+	err = b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch)
+	noting.Wait() // before the first directory appears: after a kill, gc knows whose it is
+	if err != nil {
 		return err
 	}
 	b.res.Applied, err = b.target.Apply(ctx, b.res.Plan)
 	return err
+}
+
+// noteRoot tells the store of this workspace, which waits for the disk.
+func (b *bringing) noteRoot() {
+	if len(b.packages) == 0 {
+		return
+	}
+	if err := b.store.RegisterRoot(b.root(), b.ws.world.Now()); err != nil {
+		b.ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
+	}
 }
 
 // root is what the store keeps of the workspace for gc.
