@@ -215,7 +215,7 @@ func (p *put) unpack(ctx context.Context, a archive.Payload) (art *Artifact, ful
 		}
 	}
 	if p.store.keeps() && len(content) == len(tree.Entries) {
-		err = p.stagePayload(ctx, staged, art.Tree, tree, content)
+		err = p.stagePayload(ctx, staged, art, tree, content)
 	} else {
 		err = p.stageBlobs(ctx, staged, tree, content)
 	}

@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -14,7 +15,8 @@ import (
 // Unpacked is the payload of one package as a directory, complete: made to be renamed to where it is wanted. Directories have
 // the mode 0755, executables 0755 and are copies, all other files are hard links to blobs; all have the time BlobTime.
 type Unpacked struct {
-	Path           string // below the store's directory, slash-separated
+	Around         string // a directory that holds nothing but it; below the store's directory, slash-separated
+	Name           string // in Around: the version
 	Linked, Copied int    // its files
 	Synced         bool   // all of it is on the disk
 }
@@ -24,6 +26,9 @@ const (
 	dirMode  fs.FileMode = 0o755
 	execMode fs.FileMode = 0o755
 )
+
+// Path is where it stands below the store's directory, slash-separated.
+func (u *Unpacked) Path() string { return u.Around + "/" + u.Name }
 
 // KeepUnpacked has Put and PutFiles leave payloads as directories for TakeUnpacked, so that no file of them is made twice. Payloads that
 // do not fit in memory are not left. DropUnpacked ends it.
@@ -79,7 +84,7 @@ func (s *Store) handOut(unpacked map[ident.TreeID]Unpacked, synced bool) {
 type unpacking struct {
 	*put
 	staged *batch
-	name   string // of the directory in the area
+	name   string // of the directory: a path below the area
 	at     *dirfd.Dir
 	made   []string // directories below it
 	Unpacked
@@ -87,31 +92,16 @@ type unpacking struct {
 
 // stagePayload writes all files of a payload, whose paths are sorted, as a directory. Those that are new blobs are staged as such
 // where they stand.
-func (p *put) stagePayload(ctx context.Context, staged *batch, id ident.TreeID, tree *Tree, content map[string][]byte) error {
-	a := p.area
-	u := &unpacking{put: p, staged: staged, name: a.newName()}
-	u.Path = a.folder.name + "/" + u.name
-	if err := u.step("mkdir", ""); err != nil {
-		return err
+func (p *put) stagePayload(ctx context.Context, staged *batch, art *Artifact, tree *Tree, content map[string][]byte) error {
+	version := p.want.Version
+	if version.IsZero() {
+		version = art.Version
 	}
-	if err := a.folder.at.Mkdir(u.name, dirMode); err != nil {
-		return err
-	}
-	var err error
-	if u.at, err = a.folder.at.Sub(u.name); err != nil {
+	u := &unpacking{put: p, staged: staged}
+	if err := u.begin(version.String()); err != nil {
 		return err
 	}
 	defer u.at.Close()
-	fi, err := u.at.Self()
-	if err != nil {
-		return err
-	}
-	if fi.Mode.Perm() != dirMode { // the umask
-		u.at.Exact = dirfd.KeepsModes
-		if err := u.at.Chmod(dirMode); err != nil {
-			return err
-		}
-	}
 	last := ""
 	for i := range tree.Entries {
 		e := &tree.Entries[i]
@@ -136,11 +126,39 @@ func (p *put) stagePayload(ctx context.Context, staged *batch, id ident.TreeID, 
 	if err := u.setTime("."); err != nil {
 		return err
 	}
-	staged.unpacked = map[ident.TreeID]Unpacked{id: u.Unpacked}
+	staged.unpacked = map[ident.TreeID]Unpacked{art.Tree: u.Unpacked}
 	return nil
 }
 
-func (u *unpacking) step(op, path string) error { return u.area.folder.disk.do(op, u.Path+"/"+path) }
+// begin makes the directory, in one that can become that of the package's name.
+func (u *unpacking) begin(version string) error {
+	at, around := u.area.folder.at, u.area.newName()
+	u.Around, u.Name = u.area.folder.name+"/"+around, version
+	u.name = around + "/" + version
+	for _, name := range []string{around, u.name} {
+		if err := u.step("mkdir", ""); err != nil {
+			return err
+		}
+		if err := at.Mkdir(name, dirMode); err != nil {
+			return err
+		}
+	}
+	var err error
+	if u.at, err = at.Sub(u.name); err != nil {
+		return err
+	}
+	fi, err := u.at.Self()
+	if err == nil && fi.Mode.Perm() != dirMode { // the umask
+		u.at.Exact = dirfd.KeepsModes
+		err = errors.Join(u.at.Chmod(dirMode), at.ChmodAt(around, dirMode))
+	}
+	if err != nil {
+		u.at.Close()
+	}
+	return err
+}
+
+func (u *unpacking) step(op, path string) error { return u.area.folder.disk.do(op, u.Path()+"/"+path) }
 
 // enter makes the directories of folder that last, the one before it, does not share. Both end in a slash or are "".
 func (u *unpacking) enter(folder, last string) error {

@@ -90,7 +90,7 @@ func TestUnpacked(t *testing.T) {
 			t.Fatalf("package %d: %+v, %v", i, u, ok)
 		}
 		to := filepath.Join(t.TempDir(), "taken")
-		if err := os.Rename(filepath.Join(s.Dir(), filepath.FromSlash(u.Path)), to); err != nil {
+		if err := os.Rename(filepath.Join(s.Dir(), filepath.FromSlash(u.Path())), to); err != nil {
 			t.Fatal(err)
 		}
 		checkPayload(t, s, to, a)
@@ -129,7 +129,7 @@ func TestUnpackedSpreadsNoDamage(t *testing.T) {
 	if !ok {
 		t.Fatal("nothing is left")
 	}
-	checkPayload(t, s, filepath.Join(s.Dir(), filepath.FromSlash(u.Path)), a)
+	checkPayload(t, s, filepath.Join(s.Dir(), filepath.FromSlash(u.Path())), a)
 	checkWhole(t, s)
 	s.DropUnpacked()
 }
@@ -177,7 +177,7 @@ func TestUnpackedAtOnce(t *testing.T) {
 			}
 			for _, a := range arts {
 				if u, ok := st.TakeUnpacked(a.Tree); ok {
-					checkPayload(t, st, filepath.Join(st.Dir(), filepath.FromSlash(u.Path)), a)
+					checkPayload(t, st, filepath.Join(st.Dir(), filepath.FromSlash(u.Path())), a)
 				}
 			}
 		}()

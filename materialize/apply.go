@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/event"
 )
 
@@ -200,21 +202,23 @@ func (r *run) announce(s *Step) {
 
 // nameDir opens the directory that the versions of w stand in, and makes it if that is asked.
 func (r *run) nameDir(w Want, create bool) (*dir, error) {
-	d := r.root
-	for part := range strings.SplitSeq(string(w.Name), "/") {
-		sub, err := d.sub(part)
-		if create && errors.Is(err, fs.ErrNotExist) {
-			sub, err = d.make(part)
-		}
-		if d != r.root {
-			d.close()
-		}
-		if err != nil {
-			return nil, err
-		}
-		d = sub
+	around, err := r.aroundName(w.Name, create)
+	if err != nil {
+		return nil, err
 	}
-	return d, nil
+	if around != r.root {
+		defer around.close()
+	}
+	return around.enter(path.Base(string(w.Name)), create)
+}
+
+// aroundName opens the directory that the one of a name stands in: that of its scope, or the target's, which is not to be closed.
+func (r *run) aroundName(name ident.Name, create bool) (*dir, error) {
+	scope, _, ok := strings.Cut(string(name), "/")
+	if !ok {
+		return r.root, nil
+	}
+	return r.root.enter(scope, create)
 }
 
 // prune removes the directories around the versions of w if they are empty.

@@ -193,6 +193,15 @@ func (d *dir) syncAll() error {
 // join is for messages.
 func (d *dir) join(name string) string { return d.path + string(os.PathSeparator) + name }
 
+// enter opens a directory in d, and makes it if it is not there and that is asked.
+func (d *dir) enter(name string, create bool) (*dir, error) {
+	sub, err := d.sub(name)
+	if create && errors.Is(err, fs.ErrNotExist) {
+		return d.make(name)
+	}
+	return sub, err
+}
+
 // make makes a directory, with dirMode, and opens it. One that a neighbour made meanwhile is only opened.
 func (d *dir) make(name string) (*dir, error) {
 	err := d.mkdir(name)

@@ -2,6 +2,7 @@ package materialize
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func TestMovedAtOnce(t *testing.T) {
 	if res := sh.sync(t); res.Placed != 3 || res.Linked != 13 || res.Copied != 2 {
 		t.Errorf("result %+v", *res)
 	}
-	if ops["rename"] != 3 || ops["link"]+ops["exchange"] != 0 {
+	if ops["rename"] != 3 || ops["link"]+ops["exchange"] != 0 || ops["mkdir"] != 3 { // the target, around it, and a scope
 		t.Errorf("operations %v", ops)
 	}
 	sh.checkWhole(t)
@@ -98,4 +99,45 @@ func TestMovedAndFailed(t *testing.T) {
 	}
 	sh.sync(t)
 	sh.checkWhole(t)
+}
+
+// Where the directory of a name is there, whoever made it, a version is moved into it.
+func TestMovedBesideOthers(t *testing.T) {
+	sh := unpackedShelf(t)
+	sh.wants = append(sh.wants, put(t, sh.store, "demo", "1.1.0", files{"new.md": "new\n"}))
+	mustDo(t, os.MkdirAll(sh.path("@team", "rules", "9.9.9"), 0o755), os.Mkdir(sh.path("last"), 0o755))
+	mustDo(t, os.WriteFile(sh.path("@team", "rules", "9.9.9", "theirs.md"), []byte("theirs\n"), 0o644))
+	if res := sh.sync(t); res.Placed != 4 {
+		t.Errorf("result %+v", *res)
+	}
+	sh.checkContent(t, true)
+	if _, err := os.Stat(sh.path("@team", "rules", "9.9.9", "theirs.md")); err != nil {
+		t.Error(err)
+	}
+	if left := sh.leftovers(t); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// A link in the place of a name's directory is followed by no move.
+func TestMovedToALink(t *testing.T) {
+	sh := unpackedShelf(t)
+	elsewhere := t.TempDir()
+	mustDo(t, os.MkdirAll(sh.dir, 0o755))
+	if err := os.Symlink(elsewhere, sh.path("last")); err != nil {
+		t.Skip("no symbolic links here:", err)
+	}
+	p, err := sh.target.Plan(t.Context(), sh.wants)
+	if err == nil {
+		_, err = sh.target.Apply(t.Context(), p)
+	}
+	if err == nil {
+		t.Error("it is taken for a directory")
+	}
+	if there, _ := os.ReadDir(elsewhere); len(there) != 0 {
+		t.Errorf("behind the link: %v", there)
+	}
+	if fi, err := os.Lstat(sh.path("last")); err != nil || fi.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link: %v, %v", fi, err)
+	}
 }

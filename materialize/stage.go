@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -84,14 +85,9 @@ func (r *run) takeUnpacked(step *Step) (*stage, error) {
 }
 
 func (r *run) moveIn(step *Step, u cas.Unpacked) (*stage, error) {
-	parent, err := r.nameDir(step.Want, true)
-	if err != nil {
-		return nil, err
-	}
-	defer parent.close()
 	s := &stage{step: step, linked: u.Linked, copied: u.Copied}
 	if r.deferred && step.Action == Place { // nothing stands in its place, and nothing has to be done before it may
-		err := parent.moveIn(r.blobs, u.Path, step.Want.Version.String())
+		err := r.moveToPlace(step.Want, u)
 		if err == nil {
 			s.placed = true
 			r.announce(step)
@@ -100,8 +96,37 @@ func (r *run) moveIn(step *Step, u cas.Unpacked) (*stage, error) {
 			return s, err
 		}
 	}
+	parent, err := r.nameDir(step.Want, true)
+	if err != nil {
+		return nil, err
+	}
+	defer parent.close()
 	s.name, s.waiting = r.tempName(), true
-	return s, parent.moveIn(r.blobs, u.Path, s.name)
+	return s, parent.moveIn(r.blobs, u.Path(), s.name)
+}
+
+// moveToPlace moves a version to its place: with the directory of its name, if that is not there yet. fs.ErrExist when something stands there.
+func (r *run) moveToPlace(w Want, u cas.Unpacked) error {
+	version := w.Version.String()
+	if u.Name == version {
+		around, err := r.aroundName(w.Name, true)
+		if err != nil {
+			return err
+		}
+		err = around.moveIn(r.blobs, u.Around, path.Base(string(w.Name)))
+		if around != r.root {
+			around.close()
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	parent, err := r.nameDir(w, true)
+	if err != nil {
+		return err
+	}
+	defer parent.close()
+	return parent.moveIn(r.blobs, u.Path(), version)
 }
 
 // newStage makes an empty staging directory, and opens the directory around it.
