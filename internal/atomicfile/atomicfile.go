@@ -23,19 +23,36 @@ import (
 // What a killed run left of that is removed by a later one for the same path. An existing file keeps its permissions; a new
 // one gets perm, less the umask's bits. A symbolic link or anything else that is no regular file is refused: what stands at the
 // other end of a link was never ours to write.
-func Write(path string, data []byte, perm fs.FileMode) (err error) {
+func Write(path string, data []byte, perm fs.FileMode) error {
+	p, err := Prepare(path, data, perm)
+	if err != nil {
+		return err
+	}
+	if err := p.Commit(); err != nil {
+		p.Discard()
+		return err
+	}
+	syncDir(filepath.Dir(path))
+	return nil
+}
+
+// Pending is what a file shall hold, on the disk beside it.
+type Pending struct{ temp, path string }
+
+// Prepare is the part of Write that waits for the disk, for what can be said before it may be read. One of Commit and Discard has to follow.
+func Prepare(path string, data []byte, perm fs.FileMode) (_ *Pending, err error) {
 	switch fi, err := os.Lstat(path); {
 	case err == nil && !fi.Mode().IsRegular():
-		return fmt.Errorf("%s is %s, not a regular file", path, kind(fi.Mode()))
+		return nil, fmt.Errorf("%s is %s, not a regular file", path, kind(fi.Mode()))
 	case err == nil:
 		perm = fi.Mode().Perm()
 	case !os.IsNotExist(err):
-		return err
+		return nil, err
 	}
 	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+".tmp-"
 	f, err := create(dir, prefix, perm)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tidy(f, dir, prefix)
 	defer func() {
@@ -45,20 +62,21 @@ func Write(path string, data []byte, perm fs.FileMode) (err error) {
 		}
 	}()
 	if _, err = f.Write(data); err != nil {
-		return err
+		return nil, err
 	}
 	if err = f.Sync(); err != nil {
-		return err
+		return nil, err
 	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = held.Retry(func() error { return os.Rename(f.Name(), path) }); err != nil {
-		return err
-	}
-	syncDir(dir)
-	return nil
+	return &Pending{f.Name(), path}, f.Close()
 }
+
+// Commit replaces the file. A power loss may bring the old one back. After an error the old one stands there.
+func (p *Pending) Commit() error {
+	return held.Retry(func() error { return os.Rename(p.temp, p.path) })
+}
+
+// Discard leaves the file as it is.
+func (p *Pending) Discard() { _ = os.Remove(p.temp) }
 
 // create is os.CreateTemp for permissions that the umask still applies to.
 func create(dir, prefix string, perm fs.FileMode) (*os.File, error) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -13,11 +11,9 @@ import (
 	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
-	"github.com/openpackage/opkg/internal/atomicfile"
 	"github.com/openpackage/opkg/internal/event"
 	"github.com/openpackage/opkg/internal/parallel"
 	"github.com/openpackage/opkg/lock"
-	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/materialize"
 	"github.com/openpackage/opkg/registry"
 	"github.com/openpackage/opkg/sources"
@@ -94,7 +90,8 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 		defer release()
 	}
 	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Observer: ws.world.Observer})
-	b := &bringing{ws: ws, opt: opt, res: res, lock: l, router: router, packages: packages, store: store, target: target}
+	b := &bringing{ws: ws, opt: opt, res: res, lock: l, router: router, packages: packages, store: store, target: target, index: &clientIndex{ws: ws, packages: packages}}
+	defer b.index.discard()
 	store.KeepUnpacked()
 	defer store.DropUnpacked()
 	// What the store has is believed at first. If something turns out to be missing there, or damaged, all of it is looked at.
@@ -105,7 +102,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err != nil || opt.DryRun {
 		return err
 	}
-	if err := ws.writeIndex(packages); err != nil {
+	if err := b.index.write(); err != nil {
 		return err
 	}
 	b.settle()
@@ -122,6 +119,7 @@ type bringing struct {
 	packages []lock.Package
 	store    *cas.Store
 	target   *materialize.Target
+	index    *clientIndex
 }
 
 // run plans, fetches and places. look says that every blob that is needed is looked at before anything is fetched; otherwise the error may
@@ -146,7 +144,10 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 		return err
 	}
 	var noting sync.WaitGroup
-	noting.Go(b.noteRoot)
+	noting.Go(func() {
+		b.noteRoot()
+		b.index.prepare()
+	})
 	err = b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch)
 	noting.Wait() // before the first directory appears: after a kill, gc knows whose it is
 	if err != nil {
@@ -156,7 +157,7 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 	return err
 }
 
-// noteRoot tells the store of this workspace, which waits for the disk.
+// noteRoot tells the store of this workspace. It waits for the disk.
 func (b *bringing) noteRoot() {
 	if len(b.packages) == 0 {
 		return
@@ -421,37 +422,3 @@ func (e *OfflineError) Error() string {
 
 // Hint says what to do.
 func (e *OfflineError) Hint() string { return "run opkg sync once with the network" }
-
-// writeIndex tells the OpenPackage client where the locked versions stand.
-func (ws *Workspace) writeIndex(packages []lock.Package) error {
-	path := filepath.Join(ws.Root, dotDir, indexName)
-	old, err := readCommitted(ws.Root, path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if old == nil && len(packages) == 0 {
-		return nil
-	}
-	entries := make([]manifest.IndexEntry, len(packages))
-	for i, p := range packages {
-		entries[i] = manifest.IndexEntry{
-			Name:    p.Name,
-			Path:    "~/.openpackage/registry/" + string(p.Name) + "/" + p.Version.String() + "/",
-			Version: p.Version.String(),
-		}
-	}
-	fresh, err := manifest.UpdateIndex(ws.world.show(path), old, entries)
-	if err != nil {
-		return err
-	}
-	if string(fresh) == string(old) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := atomicfile.Write(path, fresh, 0o644); err != nil {
-		return fmt.Errorf("write %s: %w", ws.world.show(path), err)
-	}
-	return nil
-}
