@@ -81,6 +81,10 @@ func (s *Store) enter(ctx context.Context) (_ *area, err error) {
 		if a.deferred, err = s.DeferSync(); err == nil {
 			a.folder, err = s.session()
 		}
+		if err == nil {
+			_, missing := a.folder.disk.at.Stat(blobsDir)
+			s.bare.Store(errors.Is(missing, fs.ErrNotExist))
+		}
 		if err != nil {
 			release()
 			return nil, s.within(err)
@@ -247,10 +251,13 @@ func (s *Store) stagedBlob(b *batch, id ident.BlobID) (stagedBlob, bool) {
 	return staged, ok
 }
 
-// has reports whether a blob is staged, by this Put or another, or stored.
+// has reports whether a blob is staged, by this Put or another, or stored; or was, before another process stored the first of all.
 func (s *Store) has(b *batch, e Entry) bool {
 	if _, ok := s.stagedBlob(b, e.Blob); ok {
 		return true
+	}
+	if s.bare.Load() {
+		return false
 	}
 	if d, err := s.open(); err == nil {
 		fi, err := d.at.Stat(BlobName(e.Blob))

@@ -103,6 +103,7 @@ func (a *area) replaceAll(ctx context.Context, dir string, n int, file func(i in
 
 // publishBlobs goes by digest, so that each of the 256 directories is opened once.
 func (s *Store) publishBlobs(ctx context.Context, a *area, b *batch) error {
+	s.bare.Store(false)
 	ids := slices.SortedFunc(maps.Keys(b.blobs), func(x, y ident.BlobID) int { return bytes.Compare(x[:], y[:]) })
 	var shards [][]ident.BlobID
 	for len(ids) > 0 {

@@ -41,6 +41,7 @@ type Store struct {
 
 	flushing sync.Mutex  // one Flush at a time
 	crowded  atomic.Bool // another process published a blob first that this Flush was about to
+	bare     atomic.Bool // there was no blob when the area was made, and none was published since
 	placed   placed
 	records  recordsMemory
 
