@@ -22,7 +22,6 @@ type recordsMemory struct {
 	mu    sync.Mutex
 	read  bool
 	info  dirfd.Info // of the directory when it was read
-	files []recordFile
 	texts map[ident.SHA256]string
 }
 
