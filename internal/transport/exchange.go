@@ -110,6 +110,7 @@ func (s *Site) send(ctx context.Context, cancel context.CancelCauseFunc, u *url.
 	if err == nil {
 		result = strconv.Itoa(resp.StatusCode)
 		s.c.answered(depth)
+		g.answered()
 	}
 	s.c.opt.Observer.Emit(event.Event{Kind: event.Request, Source: string(s.origin), Text: "GET " + origin.Show(u) + " " + result, Count: int(depth)})
 	if err != nil {
