@@ -135,7 +135,7 @@ func (s *Store) leave(a *area) {
 
 // close removes the area. The caller holds staging.
 func (s *Store) close(a *area) {
-	s.area = nil
+	s.area, s.flushed = nil, nil
 	a.folder.close()
 	_ = a.folder.disk.root.RemoveAll(a.folder.name) // left behind, it is garbage that Shared removes
 	a.release()
@@ -240,14 +240,22 @@ func (s *Store) spill(a *area, b *batch, size int64, r io.Reader) (id ident.Blob
 	return id, nil
 }
 
-// stagedBlob finds a blob that is staged, by this Put or another.
+// stagedBlob finds a blob that is staged, by this Put or another, or was until the last Flush: then it may be under its own name by now.
 func (s *Store) stagedBlob(b *batch, id ident.BlobID) (stagedBlob, bool) {
 	if staged, ok := b.blobs[id]; ok {
 		return staged, true
 	}
 	s.staging.Lock()
 	defer s.staging.Unlock()
+	return s.known(id)
+}
+
+// known finds a blob that is part of the batch, or of the last one. The caller holds staging.
+func (s *Store) known(id ident.BlobID) (stagedBlob, bool) {
 	staged, ok := s.batch.blobs[id]
+	if !ok {
+		staged, ok = s.flushed[id]
+	}
 	return staged, ok
 }
 
@@ -276,9 +284,9 @@ func (s *Store) add(a *area, b *batch) (full bool) {
 	s.staging.Lock()
 	defer s.staging.Unlock()
 	for id, blob := range b.blobs {
-		if first, ok := s.batch.blobs[id]; ok { // another Put was quicker
+		if first, ok := s.known(id); ok { // another Put was quicker
 			if blob.stays {
-				_ = a.relink(blob.name, first.name) // one file more than need be, if that fails
+				_ = a.relink(blob.name, id, first.name) // one file more than need be, if that fails
 			} else {
 				_ = a.folder.root.Remove(blob.name)
 			}

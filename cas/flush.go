@@ -27,7 +27,7 @@ func (s *Store) Flush(ctx context.Context) error {
 	defer s.leave(a)
 	err := s.publish(ctx, a, b)
 	if err != nil {
-		a.discard(b)
+		s.drop(a, b)
 	}
 	return s.within(err)
 }
@@ -36,9 +36,17 @@ func (s *Store) Flush(ctx context.Context) error {
 func (s *Store) Discard() {
 	s.DropUnpacked()
 	if a, b := s.takeBatch(); a != nil {
-		a.discard(b)
+		s.drop(a, b)
 		s.leave(a)
 	}
+}
+
+// drop removes what takeBatch took and nobody will see.
+func (s *Store) drop(a *area, b *batch) {
+	s.staging.Lock()
+	s.flushed = nil
+	s.staging.Unlock()
+	a.discard(b)
 }
 
 // takeBatch returns what is staged, and the area, which the caller must leave; nil when nothing is.
@@ -49,7 +57,7 @@ func (s *Store) takeBatch() (*area, *batch) {
 		return nil, nil
 	}
 	b := s.batch
-	s.batch = batch{}
+	s.batch, s.flushed = batch{}, b.blobs
 	s.area.users++
 	return s.area, &b
 }

@@ -34,9 +34,10 @@ type Store struct {
 	disk *disk // nil until the directory is there
 
 	staging sync.Mutex
-	area    *area // nil while nothing is under way
-	batch   batch // staged in area, to be made visible by the next Flush
-	keeping bool  // the area stays until DropUnpacked
+	area    *area                       // nil while nothing is under way
+	batch   batch                       // staged in area, to be made visible by the next Flush
+	flushed map[ident.BlobID]stagedBlob // by the Flush under way, or the last one
+	keeping bool                        // the area stays until DropUnpacked
 	ready   map[ident.TreeID]Unpacked
 
 	flushing sync.Mutex  // one Flush at a time

@@ -219,14 +219,11 @@ func (u *unpacking) write(path string, mode fs.FileMode, data []byte) error {
 
 // link makes a file that is a hard link to a blob, which is staged or stored; false where that cannot be, and then nothing is made.
 func (u *unpacking) link(e *Entry) (bool, error) {
-	from, name := u.area.folder.disk.at, BlobName(e.Blob)
-	if staged, ok := u.store.stagedBlob(u.staged, e.Blob); ok {
-		from, name = u.area.folder.at, staged.name
-	}
 	if err := u.step("link", e.Path); err != nil {
 		return false, err
 	}
-	if u.at.Link(from, name, e.Path) != nil {
+	staged, ok := u.store.stagedBlob(u.staged, e.Blob)
+	if (!ok || u.at.Link(u.area.folder.at, staged.name, e.Path) != nil) && u.at.Link(u.area.folder.disk.at, BlobName(e.Blob), e.Path) != nil {
 		return false, nil
 	}
 	// Looked at where nobody else writes: a blob that a stat betrays is never handed on.
@@ -236,13 +233,17 @@ func (u *unpacking) link(e *Entry) (bool, error) {
 	return false, u.at.Unlink(e.Path)
 }
 
-// relink makes a file of an unpacked payload a link to another file of the area with the same content, in one step.
-func (a *area) relink(file, to string) error {
+// relink makes a file of an unpacked payload a link to a blob that is called to in the area, or published by now, in one step.
+func (a *area) relink(file string, id ident.BlobID, to string) error {
 	temp := a.newName()
 	if err := a.folder.disk.do("link", a.folder.name+"/"+temp); err != nil {
 		return err
 	}
-	if err := a.folder.at.Link(a.folder.at, to, temp); err != nil {
+	err := a.folder.at.Link(a.folder.at, to, temp)
+	if err != nil {
+		err = a.folder.at.Link(a.folder.disk.at, BlobName(id), temp)
+	}
+	if err != nil {
 		return err
 	}
 	if err := a.folder.disk.do("rename", a.folder.name+"/"+file); err != nil {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -184,4 +186,57 @@ func TestUnpackedAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	checkWhole(t, s)
+}
+
+// TestUnpackedAcrossFlushes lets a package be put while another one, with which it shares all files but one, is made visible, and one that was begun
+// before: what each has unpacked is handed out, and is links to the one blob.
+func TestUnpackedAcrossFlushes(t *testing.T) {
+	same := pkg{"a.md": "the content of a", "dir/b.md": "the content of b", "run.sh": "#!/bin/sh\n"}
+	for _, at := range []string{"publish", "create"} {
+		t.Run("before the first "+at, func(t *testing.T) {
+			s := newStore(t)
+			s.KeepUnpacked()
+			defer s.DropUnpacked()
+			var arts []*Artifact
+			put := func(version string) {
+				tgz := demo(version, same).tgz(t)
+				a, err := s.Put(t.Context(), wantOf(t, version, tgz), bytes.NewReader(tgz))
+				if err != nil {
+					t.Fatal(err)
+				}
+				arts = append(arts, a)
+			}
+			flush := func() {
+				if err := s.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var done atomic.Bool
+			s.step = func(op, path string) error {
+				if op == at && (at == "publish" || strings.HasSuffix(path, "dir/b.md")) && !done.Swap(true) { // a.md was staged
+					put("1.0.1")
+					if at == "create" {
+						flush()
+					}
+				}
+				return nil
+			}
+			put("1.0.0")
+			flush()
+			put("1.0.2")
+			flush()
+			if len(arts) != 3 {
+				t.Fatalf("%d packages", len(arts))
+			}
+			for _, a := range arts {
+				u, ok := s.TakeUnpacked(a.Tree)
+				if !ok {
+					t.Errorf("%s is not handed out", a.Version)
+					continue
+				}
+				checkPayload(t, s, filepath.Join(s.Dir(), filepath.FromSlash(u.Path())), a)
+			}
+			checkWhole(t, s)
+		})
+	}
 }
