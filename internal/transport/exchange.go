@@ -105,12 +105,14 @@ func (s *Site) send(ctx context.Context, cancel context.CancelCauseFunc, u *url.
 	}
 	depth := s.c.deepest.Load() + 1
 	resp, err := s.transport.RoundTrip(req)
-	late.Stop()
+	inTime := late.Stop()
 	result := "failed"
 	if err == nil {
 		result = strconv.Itoa(resp.StatusCode)
 		s.c.answered(depth)
-		g.answered()
+		if inTime {
+			g.inTime()
+		}
 	}
 	s.c.opt.Observer.Emit(event.Event{Kind: event.Request, Source: string(s.origin), Text: "GET " + origin.Show(u) + " " + result, Count: int(depth)})
 	if err != nil {

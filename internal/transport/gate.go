@@ -20,8 +20,8 @@ const (
 //
 //   - The first request over TLS goes alone until it has a connection. If that speaks HTTP/2, all others go over it, and no second
 //     handshake is made.
-//   - Else maxNear go at once. When one waits longer than Limits.Near that doubles, up to maxFar: unless others are answered meanwhile, or this machine
-//     has enough to do as it is. Others that were sent before do not double it again.
+//   - Else maxNear go at once. When one waits longer than Limits.Near that doubles, up to maxFar: unless this machine has enough to do as it is, or most
+//     do not wait so long. Others that were sent before do not double it again.
 //   - When the first cannot connect, the others try as well, rather than one after the other.
 type gate struct {
 	mu      sync.Mutex
@@ -29,7 +29,8 @@ type gate struct {
 	slow    bool // the first request was, before that was known
 	limit   int
 	inside  int
-	answers int             // so far
+	soon    int             // answered within Limits.Near, since limit was last changed
+	tardy   int             // and those that were not
 	waiting []chan struct{} // oldest first; closed for who may enter
 }
 
@@ -86,7 +87,7 @@ func (g *gate) admit() {
 // watch begins a request. The caller stops the timer when the answer is there.
 func (g *gate) watch(ctx context.Context, near time.Duration, busy func() bool) (context.Context, *time.Timer) {
 	g.mu.Lock()
-	known, limit, answers := g.known, g.limit, g.answers
+	known, limit := g.known, g.limit
 	g.mu.Unlock()
 	if !known {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -96,7 +97,7 @@ func (g *gate) watch(ctx context.Context, near time.Duration, busy func() bool) 
 	}
 	return ctx, time.AfterFunc(near, func() {
 		if busy == nil || !busy() {
-			g.late(limit, answers)
+			g.late(limit)
 		}
 	})
 }
@@ -120,24 +121,25 @@ func (g *gate) learn(http2 bool) {
 	g.admit()
 }
 
-// late notes that a request waits for its answer longer than one to a near server does; limit and answers are those of when it was sent.
-func (g *gate) late(limit, answers int) {
+// late notes that a request waits for its answer longer than one to a near server does; limit is that of when it was sent.
+func (g *gate) late(limit int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.known {
 		g.slow = true
 		return
 	}
-	if limit == g.limit && limit < maxFar && g.answers-answers < limit/4 {
+	if g.tardy++; limit == g.limit && limit < maxFar && g.tardy > g.soon {
 		g.limit *= 2
+		g.soon, g.tardy = 0, 0
 		g.admit()
 	}
 }
 
-// answered notes that a request has its answer.
-func (g *gate) answered() {
+// inTime notes that a request was answered as soon as by a near server.
+func (g *gate) inTime() {
 	g.mu.Lock()
-	g.answers++
+	g.soon++
 	g.mu.Unlock()
 }
 
