@@ -144,12 +144,20 @@ func (d *dir) rename(old, name string) error {
 	return d.at.Rename(old, d.at, name)
 }
 
-// moveIn moves the directory at path below from to name in d, unless something stands there: fs.ErrExist.
+// moveIn moves the directory at path below from to name in d, unless something other than an empty directory stands there: fs.ErrExist.
 func (d *dir) moveIn(from *dir, path, name string) error {
 	if err := d.step.before("rename", d, name); err != nil {
 		return err
 	}
 	return from.at.Rename(path, d.at, name)
+}
+
+// moveInNew is moveIn for what is a neighbour's even while it is an empty directory; errors.ErrUnsupported where that is no single step.
+func (d *dir) moveInNew(from *dir, path, name string) error {
+	if err := d.step.before("rename", d, name); err != nil {
+		return err
+	}
+	return from.at.RenameNew(path, d.at, name)
 }
 
 // exchange swaps two names of d in one step; errors.ErrUnsupported where that cannot be done.

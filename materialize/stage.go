@@ -113,11 +113,11 @@ func (r *run) moveToPlace(w Want, u cas.Unpacked) error {
 		if err != nil {
 			return err
 		}
-		err = around.moveIn(r.blobs, u.Around, path.Base(string(w.Name)))
+		err = around.moveInNew(r.blobs, u.Around, path.Base(string(w.Name))) // over an empty one a neighbour's versions would be lost
 		if around != r.root {
 			around.close()
 		}
-		if !errors.Is(err, fs.ErrExist) {
+		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 	}

@@ -14,9 +14,14 @@ func renameExchange(fd int, a, b string) error {
 // Clone is not used here: clonefile makes a file and cannot fill one.
 func Clone(to, from *os.File) error { return errors.ErrUnsupported }
 
-// RenameNew is not known here.
+// RenameNew moves the file under old to name in to, unless anything stands there: fs.ErrExist. errors.ErrUnsupported where
+// that is no single step.
 func (d *Dir) RenameNew(old string, to *Dir, name string) error {
-	return to.fail("rename", name, errors.ErrUnsupported)
+	err := again(func() error { return unix.RenameatxNp(d.fd, old, to.fd, name, unix.RENAME_EXCL) })
+	if err == unix.EINVAL || err == unix.ENOSYS || err == unix.ENOTSUP {
+		err = errors.ErrUnsupported
+	}
+	return to.fail("rename", name, err)
 }
 
 // SyncsAll says whether SyncAll makes everything last before it returns.

@@ -14,16 +14,11 @@ func renameExchange(fd int, a, b string) error {
 // RenameNew moves the file under old to name in to, unless anything stands there: fs.ErrExist. errors.ErrUnsupported where
 // that is no single step.
 func (d *Dir) RenameNew(old string, to *Dir, name string) error {
-	for {
-		err := unix.Renameat2(d.fd, old, to.fd, name, unix.RENAME_NOREPLACE)
-		switch err {
-		case unix.EINTR:
-			continue
-		case unix.EINVAL, unix.ENOSYS:
-			err = errors.ErrUnsupported
-		}
-		return to.fail("rename", name, err)
+	err := again(func() error { return unix.Renameat2(d.fd, old, to.fd, name, unix.RENAME_NOREPLACE) })
+	if err == unix.EINVAL || err == unix.ENOSYS {
+		err = errors.ErrUnsupported
 	}
+	return to.fail("rename", name, err)
 }
 
 // Clone makes to share the bytes of from, where the file system can.
