@@ -17,7 +17,7 @@ import (
 
 // How much is under way at once.
 const (
-	downloadParallel = 64 // artifacts over HTTP: enough to hide the latency of small ones. To a near registry, the transport lets fewer through.
+	downloadParallel = 96 // artifacts over HTTP: enough to hide the latency of small ones, and fewer than the 100 streams that servers of HTTP/2 grant. To a near registry, the transport lets fewer through.
 	fetchParallel    = 16 // what may take a program or a file each, as git does
 )
 
