@@ -135,7 +135,7 @@ func (d *cacheDir) write(name ident.Name, e *entry) {
 	if err != nil || bytes.IndexByte(data, 0) >= 0 { // no document that can be parsed holds a NUL
 		return
 	}
-	d.pack.put(name, slices.Concat(head, []byte("\n"), data))
+	d.pack.put(name, append(head, '\n'), data)
 }
 
 // makePrivate makes a directory for entries, which are nobody else's business, since they name private packages; what stands around the

@@ -30,10 +30,11 @@ type pack struct {
 	mu      sync.Mutex
 	loaded  bool
 	records map[ident.Name]record
-	last    int64  // number of the newest record
-	size    int64  // bytes of the file, as far as is known
-	live    int64  // of these, the newest records of all names
-	pending []byte // is to be written yet
+	last    int64    // number of the newest record
+	size    int64    // bytes of the file, as far as is known
+	live    int64    // of these, the newest records of all names
+	pending [][]byte // is to be written yet: records with their NULs
+	kept    int      // bytes of pending
 	users   int
 }
 
@@ -89,18 +90,24 @@ func (r *record) whole(name ident.Name) (text []byte, ok bool) {
 
 const hexSize = 2 * sha256.Size
 
-// put replaces the text of a name.
-func (p *pack) put(name ident.Name, text []byte) {
-	rest := make([]byte, 0, hexSize+len(name)+len(text)+2)[:hexSize]
-	rest = append(append(append(append(rest, ' '), name...), '\n'), text...)
-	sum := sha256.Sum256(rest[hexSize:])
-	hex.Encode(rest, sum[:])
+// put replaces the text of a name by one that may come in parts.
+func (p *pack) put(name ident.Name, text ...[]byte) {
+	size := 1 + hexSize + len(" ") + len(name) + len("\n")
+	for _, part := range text {
+		size += len(part)
+	}
+	rec := append(append(append(make([]byte, 1+hexSize, size), ' '), name...), '\n')
+	for _, part := range text {
+		rec = append(rec, part...)
+	}
+	sum := sha256.Sum256(rec[1+hexSize:])
+	hex.Encode(rec[1:], sum[:])
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.load()
-	p.note(name, rest)
-	p.pending = append(append(p.pending, 0), rest...)
-	if p.users == 0 || len(p.pending) > maxFlush {
+	p.note(name, rec[1:])
+	p.pending, p.kept = append(p.pending, rec), p.kept+len(rec)
+	if p.users == 0 || p.kept > maxFlush {
 		p.flush()
 	}
 }
@@ -169,9 +176,9 @@ func (p *pack) flush() {
 	if len(p.pending) == 0 {
 		return
 	}
-	p.append(p.pending)
-	p.size += int64(len(p.pending))
-	p.pending = nil
+	p.append(bytes.Join(p.pending, nil))
+	p.size += int64(p.kept)
+	p.pending, p.kept = nil, 0
 	if p.size > maxPack || p.size > packSlack && p.size > 2*p.live {
 		p.compact()
 	}
