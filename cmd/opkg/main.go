@@ -12,7 +12,6 @@ import (
 )
 
 func main() {
-	paceCollector()
 	log.SetOutput(io.Discard) // net/http writes what servers send there
 	os.Exit(run(untilInterrupted(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

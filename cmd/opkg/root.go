@@ -48,7 +48,8 @@ brings exactly those bytes to a machine.`,
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "print every request")
 	f.BoolVar(&a.noProgress, "no-progress", false, "print no progress line")
 	f.StringVar(&a.color, "color", "auto", "colour the output: `WHEN` is auto, always or never")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		paceCollector(paceOf(cmd.Name()))
 		switch a.color {
 		case "auto", "always", "never":
 			return nil
