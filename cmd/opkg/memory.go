@@ -1,9 +1,11 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
 // A pace of the collector of garbage: GOGC until the first collection, and after it.
@@ -19,11 +21,30 @@ func paceOf(command string) pace {
 	return pace{300, 100}
 }
 
-// paceCollector sets the pace. Who sets GOGC is obeyed.
+// While no more than maxLive bytes are in use after a collection, the next one comes before memory has grown to memoryLimit bytes. A higher
+// share in use would mean collections without end.
+const (
+	memoryLimit = 40 << 20
+	maxLive     = 24 << 20
+)
+
+// paceCollector sets the pace and the limit. Who sets GOGC or GOMEMLIMIT is obeyed.
 func paceCollector(p pace) {
-	if os.Getenv("GOGC") != "" {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
 	debug.SetGCPercent(p.first)
-	runtime.AddCleanup(new([16]byte), func(later int) { debug.SetGCPercent(later) }, p.later) // called behind the first collection
+	debug.SetMemoryLimit(memoryLimit)
+	runtime.AddCleanup(new([16]byte), collected, p.later)
+}
+
+// collected is called behind each collection, until the limit is lifted.
+func collected(percent int) {
+	debug.SetGCPercent(percent)
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	if metrics.Read(live); live[0].Value.Uint64() > maxLive {
+		debug.SetMemoryLimit(math.MaxInt64)
+		return
+	}
+	runtime.AddCleanup(new([16]byte), collected, percent)
 }
