@@ -53,7 +53,7 @@ func main() {
 	flag.StringVar(&peers, "peers", "npm,pnpm,bun,go", "who to compare with; those that are not installed are left out")
 	flag.StringVar(&cases, "cases", strings.Join(allCases, ","), "what to measure")
 	flag.IntVar(&c.asset, "asset", 0, "also a package with one file of so many MiB, in the cases cold and resolve")
-	flag.StringVar(&c.work, "work", "", "scratch directory (default: a temporary one)")
+	flag.StringVar(&c.work, "work", "", "make the scratch directory in here, and leave it (default: a temporary one, removed)")
 	flag.DurationVar(&c.timeout, "timeout", 5*time.Minute, "for one run")
 	flag.StringVar(&serve, "serve", "", "") // how this program starts its own server
 	flag.Parse()
@@ -87,26 +87,23 @@ func run(ctx context.Context, c config) error {
 	if least := deepRoots + c.depth - 1; c.depth > 1 && c.packages < least {
 		return fmt.Errorf("a graph %d deep takes at least %d packages", c.depth, least)
 	}
-	if c.work == "" {
-		dir, err := os.MkdirTemp("", "opkg-bench-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		c.work = dir
-	}
-	work, err := filepath.Abs(c.work)
+	work, err := os.MkdirTemp(c.work, "opkg-bench-")
 	if err != nil {
 		return err
 	}
-	c.work = work
+	if c.work == "" {
+		defer os.RemoveAll(work)
+	}
+	if c.work, err = filepath.Abs(work); err != nil {
+		return err
+	}
 	if c.opkg == "" {
-		c.opkg = filepath.Join(work, "opkg")
+		c.opkg = filepath.Join(c.work, "opkg")
 		if err := goBuild(ctx, c.opkg, "github.com/openpackage/opkg/cmd/opkg"); err != nil {
 			return err
 		}
 	}
-	corpus := filepath.Join(work, "corpus")
+	corpus := filepath.Join(c.work, "corpus")
 	srv, err := startServer(ctx, corpus, c.latency)
 	if err != nil {
 		return err
