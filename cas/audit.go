@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -141,7 +142,8 @@ func (s *Store) RemoveDamaged(paths []string) error {
 	if err != nil {
 		return s.within(err)
 	}
-	scan, records := &Scanner{}, false
+	scan := &Scanner{}
+	var records []string
 	for _, path := range paths {
 		rel, err := filepath.Rel(s.dir, path)
 		if err != nil || !filepath.IsLocal(rel) {
@@ -149,7 +151,7 @@ func (s *Store) RemoveDamaged(paths []string) error {
 		}
 		name := filepath.ToSlash(rel)
 		if strings.HasPrefix(name, artifactsDir+"/") {
-			records = true
+			records = append(records, name)
 			continue
 		}
 		if mended, err := s.isMended(d, name); mended || err != nil {
@@ -177,10 +179,11 @@ func (s *Store) RemoveDamaged(paths []string) error {
 			return s.within(fmt.Errorf("remove a damaged file: %w", err))
 		}
 	}
-	if records {
-		return s.DropRecords(nil)
+	if len(records) == 0 {
+		return nil
 	}
-	return nil
+	damaged := func(file string) bool { return slices.Contains(records, file) }
+	return s.keepRecords(damaged, func(*Artifact) bool { return true })
 }
 
 // isMended reports whether a directory of blobs, or a listing, that was damaged is not any more: another opkg was here since. Blobs

@@ -394,7 +394,7 @@ func (g *GC) rewriteRecords() error {
 	if !g.rewrite {
 		return nil
 	}
-	return g.store.keepRecords(func(a *Artifact) bool { return g.kept[a.Tree] != nil })
+	return g.store.keepRecords(noFile, func(a *Artifact) bool { return g.kept[a.Tree] != nil })
 }
 
 func (s *Store) sweepOne(name string, really bool, tally *Tally) error {

@@ -110,12 +110,15 @@ const (
 )
 
 // Artifact finds the record of a stored artifact by the digest of its bytes; ok is false when it, its tree or any
-// of its blobs is not there or damaged (blobs are judged by one stat each: size, mode, mtime).
+// of its blobs is not there, damaged or not to be read (blobs are judged by one stat each: size, mode, mtime).
 func (s *Store) Artifact(d ident.SHA256) (a *Artifact, ok bool, err error) {
 	if a, ok, err = s.Record(d); !ok || err != nil {
 		return nil, false, err
 	}
 	t, err := s.Tree(a.Tree)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, false, nil // the next Put writes another
+	}
 	if err != nil {
 		return nil, false, ignoreMissing(err)
 	}

@@ -100,7 +100,8 @@ func idOfRecord(text string) (id ident.SHA256, ok bool) {
 	return parseDigest("", text[len(before):len(before)+64])
 }
 
-// record finds the text of a record. artifacts/ is read again when its stat says that files came or went; what is known is believed until then.
+// record finds the text of a record. artifacts/ is read again when its stat says that files came or went; what is known is believed until then. What
+// may not be read is as good as absent.
 func (s *Store) record(id ident.SHA256) (text string, ok bool, err error) {
 	d, err := s.open()
 	if err != nil {
@@ -114,7 +115,12 @@ func (s *Store) record(id ident.SHA256) (text string, ok bool, err error) {
 		return "", false, s.within(ignoreMissing(err))
 	}
 	if !m.read || !m.info.Same(info) || m.info.Mtime != info.Mtime || m.info.Change != info.Change {
-		files, err := s.readableRecords(d)
+		files, err := s.recordFiles(d)
+		for i := range files {
+			if !errors.Is(files[i].err, fs.ErrPermission) {
+				err = errors.Join(err, files[i].err)
+			}
+		}
 		if err != nil {
 			return "", false, err
 		}
@@ -202,12 +208,15 @@ func (s *Store) AuditRecords() (n int, faults []AuditFault, err error) {
 
 // DropRecords removes records, and whatever in their files is none. The caller holds the store alone.
 func (s *Store) DropRecords(ids []ident.SHA256) error {
-	return s.keepRecords(func(a *Artifact) bool { return !slices.Contains(ids, a.SHA256) })
+	return s.keepRecords(noFile, func(a *Artifact) bool { return !slices.Contains(ids, a.SHA256) })
 }
 
+func noFile(string) bool { return false }
+
 // keepRecords removes the records that are not whole, or that keep does not want: a file that has such is written anew under another name, and then removed. Many
-// files become one. A kill in between leaves some records twice, which say the same. The caller holds the store alone.
-func (s *Store) keepRecords(keep func(*Artifact) bool) error {
+// files become one. Of the files that may not be read, those go that doomed names; another is an error, with nothing of it lost. A kill in between leaves some
+// records twice, which say the same. The caller holds the store alone.
+func (s *Store) keepRecords(doomed func(file string) bool, keep func(*Artifact) bool) error {
 	d, err := s.open()
 	if err != nil {
 		return s.within(ignoreMissing(err))
@@ -221,7 +230,7 @@ func (s *Store) keepRecords(keep func(*Artifact) bool) error {
 	var old, kept []string
 	for i := range files {
 		f := &files[i]
-		if f.err != nil && !errors.Is(f.err, fs.ErrPermission) { // which does not pass
+		if f.err != nil && !(errors.Is(f.err, fs.ErrPermission) && doomed(f.name)) {
 			return f.err
 		}
 		texts := slices.DeleteFunc(slices.Clone(f.texts), func(text string) bool {

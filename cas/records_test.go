@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -153,6 +154,55 @@ func TestDropRecords(t *testing.T) {
 	}
 	if files := recordFilesIn(t, s); len(files) != 2 {
 		t.Errorf("files: %v", files)
+	}
+	checkWhole(t, s)
+}
+
+// A file of records that may not be read is as good as none for who looks for one, stops a collection, which loses nothing of it, and goes only when a repair
+// names it.
+func TestUnreadableRecords(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything") // .ci/run has another user run it too
+	}
+	s := newStore(t)
+	named := slices.Concat(putAll(t, s, "1.0", 2), putAll(t, s, "2.0", 2))
+	file := s.RecordPath(named[0].SHA256)
+	forbid := func(mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		s.records.forget()
+	}
+	forbid(0)
+	if got := has(t, s, named); !slices.Equal(got, []bool{false, false, true, true}) {
+		t.Errorf("there are %v", got)
+	}
+	if _, err := s.PlanGC(t.Context(), GCOptions{}); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a collection: %v", err)
+	}
+	if err := s.DropRecords([]ident.SHA256{named[1].SHA256}); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a repair of another file: %v", err)
+	}
+	forbid(0o444)
+	g, err := s.PlanGC(t.Context(), GCOptions{Live: named[1:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forbid(0)
+	if err := g.Sweep(t.Context(), true, &Tally{}); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a collection in whose midst the right went: %v", err)
+	}
+	forbid(0o444)
+	if got := has(t, s, named[1:]); !slices.Equal(got, allOf(3, true)) {
+		t.Errorf("after it there are %v", got)
+	}
+	forbid(0)
+	if err := s.RemoveDamaged([]string{file}); err != nil {
+		t.Fatal(err)
+	}
+	if got := has(t, s, named[1:]); !slices.Equal(got, []bool{false, true, true}) {
+		t.Errorf("after the repair there are %v", got)
 	}
 	checkWhole(t, s)
 }

@@ -2,7 +2,9 @@ package materialize
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
@@ -105,7 +107,7 @@ func (t *Target) occupied(s *Step) error {
 	return &OccupiedError{Dir: s.Dir, Name: s.Want.Name, Version: s.Want.Version, Reason: s.Reason, forced: t.opt.Force}
 }
 
-// LostError is a tree or a blob that went missing from the store, or was found damaged, after Plan.
+// LostError is a tree or a blob that went missing from the store, or was found damaged or not to be read, after Plan.
 type LostError struct {
 	Name    ident.Name
 	Version ident.Version
@@ -114,7 +116,10 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
-	if e.Path == "" {
+	switch {
+	case e.Path == "" && !errors.Is(e.Err, fs.ErrNotExist):
+		return fmt.Sprintf("%s@%s: its listing cannot be read: %v", e.Name, e.Version, e.Err)
+	case e.Path == "":
 		return fmt.Sprintf("%s@%s: its listing is not in the store", e.Name, e.Version)
 	}
 	return fmt.Sprintf("%s@%s: %q is damaged or missing in the store", e.Name, e.Version, e.Path)

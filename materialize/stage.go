@@ -34,7 +34,7 @@ func (r *run) stage(ctx context.Context, step *Step) (s *stage, err error) {
 		return s, err
 	}
 	tree, err := r.store.Tree(step.Want.Tree)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) { // the same bytes can be had from elsewhere
 		return nil, &LostError{Name: step.Want.Name, Version: step.Want.Version, Err: err}
 	}
 	if err != nil {
@@ -349,7 +349,7 @@ func (b *builder) openBlob(e *cas.Entry) (*os.File, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, b.lost(e, err)
 		}
-		if dirfd.IsNoDir(err) && try == 1 { // a link stands there: the store removes what is no blob
+		if try == 1 && (dirfd.IsNoDir(err) || errors.Is(err, fs.ErrPermission)) { // a link stands there, which goes; or the mode is lost, which comes back
 			if err := b.check(e); err != nil {
 				return nil, err
 			}

@@ -69,7 +69,8 @@ func TestStoreDamage(t *testing.T) {
 		counts[name]++
 		var damaged *DamagedError
 		res, err := inTime(t, name, func() (*VerifyResult, error) { return w.Verify(ctx, VerifyOptions{}) })
-		harmless := d.name == "removal" || area != "blobs" && d.name == "chmod" || d.name == "no right to read it" && os.Geteuid() == 0
+		harmless := d.name == "removal" || area != "blobs" && d.name == "chmod" || d.name == "no right to read it" && os.Geteuid() == 0 ||
+			area == "artifacts" && d.name == "a swap of two files" // whose names say nothing of what is in them
 		if !errors.As(err, &damaged) && !harmless {
 			t.Errorf("round %d: %s of %s was not found: %v", round, name, file, err)
 		}

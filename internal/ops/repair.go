@@ -56,12 +56,10 @@ func removeDamaged(ctx context.Context, store *cas.Store, found *VerifyResult) e
 		return err
 	}
 	defer release()
-	if len(records) > 0 {
-		if err := store.DropRecords(records); err != nil {
-			return err
-		}
+	if err := store.RemoveDamaged(paths); err != nil || len(records) == 0 {
+		return err
 	}
-	return store.RemoveDamaged(paths)
+	return store.DropRecords(records)
 }
 
 // repairAll mends the store, and makes those version directories anew whose content is still in it. For the others a sync of the workspace that
