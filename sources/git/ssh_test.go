@@ -26,7 +26,7 @@ type sshServer struct {
 	key   string // the file of a key that it takes
 }
 
-// program finds a program, or skips; where everything is required that is a failure.
+// program finds a program that the test requires.
 func program(t testing.TB, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -34,11 +34,17 @@ func program(t testing.TB, names ...string) string {
 			return path
 		}
 	}
-	if os.Getenv("OPKG_REQUIRE") != "" {
-		t.Fatalf("there is no %s", names[0])
-	}
-	t.Skipf("there is no %s", names[0])
+	require(t, "there is no "+names[0])
 	return ""
+}
+
+// require skips a test that the machine cannot run, or fails it where OPKG_REQUIRE says that it must run.
+func require(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("OPKG_REQUIRE") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
 }
 
 func startSSH(t testing.TB) *sshServer {
@@ -47,7 +53,7 @@ func startSSH(t testing.TB) *sshServer {
 		t.Skip("it needs a POSIX sshd")
 	}
 	sshd, keygen := program(t, "sshd", "/usr/sbin/sshd"), program(t, "ssh-keygen")
-	program(t, "ssh")
+	ssh := program(t, "ssh")
 	dir := t.TempDir()
 	for _, name := range []string{"host", "key"} {
 		if out, err := exec.Command(keygen, "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, name)).CombinedOutput(); err != nil {
@@ -101,6 +107,11 @@ func startSSH(t testing.TB) *sshServer {
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
+	}
+	login := exec.Command(ssh, "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+		"-i", filepath.Join(dir, "key"), "-p", port, me.Username+"@127.0.0.1", "exit")
+	if out, err := login.CombinedOutput(); err != nil { // as a user without a shell
+		require(t, fmt.Sprintf("sshd does not let %s in: %s", me.Username, out))
 	}
 	fields := strings.Fields(string(hostKey))
 	return &sshServer{addr: addr, user: me.Username, key: filepath.Join(dir, "key"), known: fmt.Sprintf("[127.0.0.1]:%s %s %s\n", port, fields[0], fields[1])}

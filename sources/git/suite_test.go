@@ -26,10 +26,7 @@ import (
 func needGit(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("OPKG_REQUIRE") != "" {
-			t.Fatal("there is no git")
-		}
-		t.Skip("there is no git")
+		require(t, "there is no git")
 	}
 }
 
