@@ -66,7 +66,7 @@ func TestFaultsAnywhere(t *testing.T) {
 				for _, errno := range errnos {
 					s.reset(t)
 					rep, out := s.trace(t, fmt.Sprintf("fault:%d:%d", n, int(errno)), scene.args)
-					if rep.Op == "" { // in another order, there were fewer
+					if !slices.Contains(faultsOf(rep.Op), errno) { // in another order, there were fewer, or the n-th is one that never fails so
 						continue
 					}
 					faults++
