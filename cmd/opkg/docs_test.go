@@ -153,7 +153,7 @@ func (s *shell) nginx(text string) bool {
 	}
 	write(s.t, filepath.Join(s.top, "registry.conf"), s.here(m[1]))
 	s.t.Cleanup(func() {
-		s.run(`test ! -f ../nginx/nginx.pid || nginx -p ../nginx -c "$(cd .. && pwd)/registry.conf" -s stop`)
+		s.run(`test ! -f ../nginx/nginx.pid || nginx -p ../nginx -c "$(cd .. && pwd)/registry.conf" -s stop`, 0)
 	})
 	return true
 }
@@ -196,13 +196,17 @@ func (s *shell) block(text string) string {
 			out.WriteString(lines[i] + "\n")
 			command += "\n" + lines[i][2:]
 		}
-		out.WriteString(s.run(command))
+		printed := 0
+		for i+1+printed < len(lines) && !strings.HasPrefix(lines[i+1+printed], "$ ") {
+			printed++
+		}
+		out.WriteString(s.run(command, printed))
 	}
 	return out.String()
 }
 
-// run gives what a command prints. One that goes to the background is waited for until it has printed a line.
-func (s *shell) run(command string) string {
+// run gives what a command prints. One that goes to the background is waited for until it has printed as many lines as the page says, and one at least.
+func (s *shell) run(command string, lines int) string {
 	s.ran++
 	out := filepath.Join(s.state, fmt.Sprintf("out%d", s.ran))
 	cmd := exec.Command("sh", "-c", `cd "$(cat "$0/dir")" && . "$0/env"
@@ -211,12 +215,13 @@ func (s *shell) run(command string) string {
 echo $! >>"$0/pids"; pwd >"$0/dir"; export -p >"$0/env"`, s.state, out)
 	cmd.Env = []string{"HOME=" + filepath.Join(s.top, "home"), "PATH=" + s.bin + string(os.PathListSeparator) + os.Getenv("PATH"), "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=you", "GIT_AUTHOR_EMAIL=you@example.com", "GIT_COMMITTER_NAME=you", "GIT_COMMITTER_EMAIL=you@example.com",
-		"GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z"}
+		"GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
+		"GORACE=" + os.Getenv("GORACE")}
 	if err := cmd.Run(); err != nil { // a command's own status is the page's business: it prints it where it matters
 		s.t.Fatalf("%s: %v", command, err)
 	}
 	data, err := os.ReadFile(out)
-	for deadline := time.Now().Add(10 * time.Second); strings.HasSuffix(command, " &") && !bytes.HasSuffix(data, []byte("\n")) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(10 * time.Second); strings.HasSuffix(command, " &") && bytes.Count(data, []byte("\n")) < max(lines, 1) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 		data, err = os.ReadFile(out)
 	}

@@ -43,7 +43,7 @@ func TestVerifyAsNobody(t *testing.T) {
 	}
 	opkgAs := func(uid uint32, args ...string) (string, error) {
 		cmd := exec.Command(opkg, append([]string{"-C", filepath.Join(top, "workspace")}, args...)...)
-		cmd.Env = []string{"HOME=" + filepath.Join(top, "home"), "PATH=" + os.Getenv("PATH")}
+		cmd.Env = []string{"HOME=" + filepath.Join(top, "home"), "PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE")}
 		cmd.Dir = top
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 		out, err := cmd.CombinedOutput()
