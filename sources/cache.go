@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openpackage/opkg/ident"
@@ -51,6 +53,10 @@ type Cached struct {
 	src Revalidator
 	opt CacheOptions
 	dir *cacheDir
+
+	expected   atomic.Int64             // names, by Expect
+	bundles    memo[struct{}, *bundled] // see current
+	keptBundle func() *bundled          // of an earlier run
 }
 
 // NewCached wraps src. Nothing is read yet.
@@ -58,7 +64,8 @@ func NewCached(src Revalidator, opt CacheOptions) *Cached {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Cached{src: src, opt: opt, dir: cacheDirOf(opt.Dir, src.ID())}
+	dir := cacheDirOf(opt.Dir, src.ID())
+	return &Cached{src: src, opt: opt, dir: dir, keptBundle: sync.OnceValue(dir.bundle)}
 }
 
 // ID implements Source.
@@ -89,6 +96,9 @@ func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, er
 		return nil, &NotFoundError{Name: name, Asked: []string{string(c.ID())}}
 	case c.opt.Offline, old != nil && !c.opt.Refresh && old.fresh(c.opt.Now()):
 		return old.index, nil
+	}
+	if ix, ok, err := c.fromBundle(ctx, name, old); ok || err != nil {
+		return ix, err
 	}
 	opt := FetchOptions{NoCache: c.opt.Refresh}
 	if old != nil && !old.Missing {
@@ -123,6 +133,9 @@ type kept struct {
 // load reads what is kept of a name; what cannot be read is not there.
 func (c *Cached) load(name ident.Name) *kept {
 	e := c.dir.read(name)
+	if e == nil {
+		e = c.keptBundle().entryOf(name)
+	}
 	if e == nil {
 		return nil
 	}

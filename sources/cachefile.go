@@ -76,12 +76,21 @@ func (d *cacheDir) large(name ident.Name) string {
 func CachedNames(dir string, id ident.SourceID) []ident.Name {
 	var names []ident.Name
 	d := cacheDirOf(dir, id)
+	seen := map[ident.Name]bool{}
 	for _, name := range d.pack.names() {
+		seen[name] = true
 		if _, err := ident.ParseName(string(name)); err != nil {
 			continue
 		}
 		if e := d.head(name); e != nil && !e.Missing {
 			names = append(names, name)
+		}
+	}
+	if b := d.bundle(); b != nil {
+		for name := range b.texts {
+			if !seen[name] {
+				names = append(names, name)
+			}
 		}
 	}
 	slices.Sort(names)

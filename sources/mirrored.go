@@ -131,6 +131,13 @@ func (m *Mirrored) Gather(ctx context.Context, refs []Ref) error {
 	return nil
 }
 
+// Expect implements Expecter, as far as the copy does.
+func (m *Mirrored) Expect(names int) {
+	if e, ok := m.copy.(Expecter); ok {
+		e.Expect(names)
+	}
+}
+
 // Search implements Searcher, as far as the copy does.
 func (m *Mirrored) Search(ctx context.Context) (*registry.Search, error) {
 	if s, ok := m.copy.(Searcher); ok {

@@ -129,6 +129,13 @@ func (g *guarded) Gather(ctx context.Context, refs []Ref) error {
 	return nil
 }
 
+// Expect implements Expecter, as far as the source does.
+func (g *guarded) Expect(names int) {
+	if src, ok := g.Source.(Expecter); ok {
+		src.Expect(names)
+	}
+}
+
 // Moved implements Mover, as far as the source does.
 func (g *guarded) Moved(ctx context.Context, ref Ref) (*Move, error) {
 	if src, ok := g.Source.(Mover); ok {

@@ -15,6 +15,7 @@ type GetOptions struct {
 	IfNoneMatch string // an ETag: 304 is an answer then
 	NoCache     bool   // caches on the way must ask the origin
 	MaxSize     int64  // bytes of the body, decompressed
+	Once        bool   // a failure is not mended by a further attempt
 }
 
 // Document is one small answer, whole.
@@ -38,7 +39,7 @@ func (s *Site) Get(ctx context.Context, u *url.URL, opt GetOptions) (*Document, 
 	if opt.NoCache {
 		set("Cache-Control", "no-cache")
 	}
-	t := tries{site: s, url: u}
+	t := tries{site: s, url: u, once: opt.Once}
 	for {
 		doc, err := s.get(ctx, u, header, opt)
 		if err == nil {

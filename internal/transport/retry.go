@@ -22,6 +22,7 @@ type tries struct {
 	n       int  // attempts made
 	stalled int  // of them, those that ended by being slow
 	stale   bool // one was a 304 that was not asked for
+	once    bool // the first is the last
 }
 
 // pastCaches makes a request pass by the cache that answered 304 to no condition.
@@ -50,7 +51,7 @@ func (t *tries) failed(ctx context.Context, err error) error {
 		retry = !t.stale
 		t.stale = true
 	}
-	if !retry || t.n > opt.Limits.Retries || t.stalled >= maxStalls || wait > opt.Limits.MaxWait {
+	if !retry || t.once || t.n > opt.Limits.Retries || t.stalled >= maxStalls || wait > opt.Limits.MaxWait {
 		return t.final(err)
 	}
 	opt.Observer.Emit(event.Event{Kind: event.Retry, Source: string(t.site.origin),

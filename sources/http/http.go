@@ -93,9 +93,13 @@ func (s *Source) Fetch(ctx context.Context, name ident.Name, opt sources.FetchOp
 	if err != nil {
 		return nil, s.explain(err, sources.Ref{Name: name})
 	}
+	return document(got), nil
+}
+
+func document(got *transport.Document) *sources.Document {
 	doc := &sources.Document{Data: got.Body, NotModified: got.NotModified, ETag: got.Header.Get("ETag")}
 	doc.MaxAge, doc.NoStore = freshness(got.Header)
-	return doc, nil
+	return doc
 }
 
 // Probe asks for the index of a name that nobody needs to have, to learn whether the registry answers at all. date is the time by its

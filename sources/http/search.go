@@ -23,9 +23,7 @@ func (s *Source) FetchSearch(ctx context.Context, opt sources.FetchOptions) (*so
 		}
 		return nil, err
 	}
-	doc := &sources.Document{Data: got.Body, NotModified: got.NotModified, ETag: got.Header.Get("ETag")}
-	doc.MaxAge, doc.NoStore = freshness(got.Header)
-	return doc, nil
+	return document(got), nil
 }
 
 // ParseSearch implements sources.SearchRevalidator.
