@@ -12,6 +12,7 @@ import (
 
 	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/internal/ops"
+	"github.com/openpackage/opkg/registry"
 )
 
 // source writes a package to publish.
@@ -113,6 +114,8 @@ func TestKilledPublish(t *testing.T) {
 				if err := os.Remove(filepath.Join(reg, "packages", "base", "index.json")); err != nil {
 					t.Fatal(err)
 				}
+			} else {
+				s.must(t, "registry", "index", reg) // a bundle is kept current
 			}
 			s.keep(t)
 			stride, kills := 5, 0
@@ -137,6 +140,9 @@ func TestKilledPublish(t *testing.T) {
 				s.must(t, scene.args...)
 				if out := check(); !strings.Contains(out, ": 0 errors, 0 warnings") {
 					t.Fatalf("killed at operation %d (%s %s), then run again: %s", n, rep.Op, rep.Path, out)
+				}
+				if _, err := os.Stat(filepath.Join(reg, registry.BundlePath)); err != nil {
+					t.Fatalf("killed at operation %d (%s %s), then run again: %v", n, rep.Op, rep.Path, err)
 				}
 			}
 		})

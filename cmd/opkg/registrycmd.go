@@ -28,7 +28,8 @@ func registryIndexCmd(a *app) *cobra.Command {
 		Short: "write the indexes of a registry from its archives",
 		Long: `Index reads every packages/NAME/VERSION.tgz below DIR and writes packages/NAME/index.json: sha256, size, tree
 and the dependencies out of each archive, and the time of its file as the time when it was published. A version that is indexed already never
-changes its digest. What was read before and looks unchanged (size and time) is not read again; --full reads all.
+changes its digest. What was read before and looks unchanged (size and time) is not read again; --full reads all. It also writes
+indexes.gz, all indexes in one file, by which a large workspace is locked in one request.
 
 With --site it writes a site for people too, index.html and site/ in DIR, and search.json for opkg search. Once a registry has
 a site, every index keeps it current.`,

@@ -50,7 +50,7 @@ func (s FaultSeverity) String() string {
 // RegistryFault is one thing that CheckRegistry found wrong, or odd.
 type RegistryFault struct {
 	Severity FaultSeverity
-	Kind     string // index, archive, orphan, stray, dangling, unsolvable, collision
+	Kind     string // index, bundle, archive, orphan, stray, dangling, unsolvable, collision
 	Name     ident.Name
 	Version  ident.Version // zero: the package as a whole
 	Text     string        // one line
@@ -118,6 +118,11 @@ func (w *World) CheckRegistry(ctx context.Context, opt CheckOptions) (*CheckResu
 	}
 	c.result.Packages = len(c.releases)
 	c.checkNames()
+	if c.dir != nil {
+		if fault := c.dir.checkBundle(); fault != nil {
+			c.add(*fault)
+		}
+	}
 	if err := c.checkGraph(ctx); err != nil {
 		return nil, err
 	}

@@ -78,6 +78,7 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 	}
 	res := &IndexResult{Dir: dir}
 	state := &indexState{Packages: make(map[ident.Name]*packageState, len(names))}
+	looked := false // at an index that had changed since the last run
 	for i, name := range names {
 		job := &jobs[i]
 		if job.state == nil {
@@ -87,17 +88,24 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 		res.Versions += job.versions
 		res.Read += job.read
 		state.Packages[name] = job.state
-		if job.fresh == nil {
-			continue
+		looked = looked || job.fresh != nil
+		if job.fresh != nil && !bytes.Equal(job.old, job.fresh) {
+			res.Written = append(res.Written, registry.IndexPath(name))
 		}
-		rel := registry.IndexPath(name)
-		if !bytes.Equal(job.old, job.fresh) {
-			if err := d.replace(rel, job.fresh); err != nil {
-				return nil, err
-			}
-			res.Written = append(res.Written, rel)
+	}
+	if len(res.Written) > 0 {
+		err = d.changing(true, func() error { return replaceIndexes(d, names, jobs) })
+	} else if bundle := d.stampOf(registry.BundlePath); looked || len(state.Packages) != len(ixr.known.Packages) || !bundle.is(ixr.known.Bundle) {
+		err = d.writeBundle()
+	}
+	if err != nil {
+		return nil, err
+	}
+	state.Bundle = d.stampOf(registry.BundlePath)
+	for i, name := range names {
+		if jobs[i].fresh != nil {
+			jobs[i].state.Index = d.stampOf(registry.IndexPath(name))
 		}
-		job.state.Index = d.stampOf(rel)
 	}
 	if w.Now != nil {
 		d.writeState(state, ixr.known, w.Now())
@@ -106,6 +114,18 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 		res.Site, err = w.WriteSite(ctx, dir, opt.Title)
 	}
 	return res, err
+}
+
+// replaceIndexes writes those whose bytes changed.
+func replaceIndexes(d *regDir, names []ident.Name, jobs []indexed) error {
+	for i := range jobs {
+		if job := &jobs[i]; job.fresh != nil && !bytes.Equal(job.old, job.fresh) {
+			if err := d.replace(registry.IndexPath(names[i]), job.fresh); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // hasArchives reports whether something in a directory looks like an archive.

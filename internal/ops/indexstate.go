@@ -21,6 +21,7 @@ const maxState = 1 << 30
 type indexState struct {
 	Format   int                          `json:"format"`
 	Packages map[ident.Name]*packageState `json:"packages"`
+	Bundle   stamp                        `json:"bundle"`
 
 	text []byte // as it was read
 }
@@ -83,7 +84,10 @@ const racy = 2 * time.Second
 // no reason to fail.
 func (d *regDir) writeState(state, was *indexState, now time.Time) {
 	young := now.Add(-racy).UnixNano()
-	changed := len(state.Packages) != len(was.Packages)
+	if state.Bundle.Time > young {
+		state.Bundle = stamp{}
+	}
+	changed := len(state.Packages) != len(was.Packages) || state.Bundle != was.Bundle
 	for name, p := range state.Packages {
 		if p == was.Packages[name] {
 			continue

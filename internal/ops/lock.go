@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/cas"
@@ -150,20 +151,32 @@ func describeChange(c lock.Change) string {
 	return fmt.Sprintf("%s %s is described differently", c.Name, c.New.Version)
 }
 
-// resolve solves and turns the solution into a lock. An index may be used for a while without asking again: where that gives no
-// solution, the newest ones have the last word.
+// resolve solves and turns the solution into a lock. An index may be used for a while without asking again, and many may come out of one
+// file: where that gives no solution, each index as it stands has the last word.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
-	refresh := opt.Upgrade || len(opt.Names) > 0
-	l, stats, err := ws.resolveWith(ctx, old, opt, refresh)
-	if as[*solver.NoSolutionError](err) && !refresh && !ws.world.Offline {
-		return ws.resolveWith(ctx, old, opt, true)
+	first := askUsual
+	if opt.Upgrade || len(opt.Names) > 0 {
+		first = askAnew
+	}
+	l, stats, err := ws.resolveWith(ctx, old, opt, first)
+	if as[*solver.NoSolutionError](err) && !ws.world.Offline {
+		return ws.resolveWith(ctx, old, opt, askEach)
 	}
 	return l, stats, err
 }
 
-func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOptions, refresh bool) (*lock.Lock, solver.Stats, error) {
+// asking is how registries are asked.
+type asking int
+
+const (
+	askUsual asking = iota
+	askAnew         // also for what is still fresh
+	askEach         // that, for each name on its own
+)
+
+func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOptions, how asking) (*lock.Lock, solver.Stats, error) {
 	requires := ws.Requires()
-	router, err := ws.routerWith(pinsOf(requires), refresh)
+	router, err := ws.routerWith(pinsOf(requires), how != askUsual)
 	if err != nil {
 		return nil, solver.Stats{}, err
 	}
@@ -171,6 +184,11 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 	cat, err := newCatalog(ws, router, requires, keepable(old, problem))
 	if err != nil {
 		return nil, solver.Stats{}, err
+	}
+	if how != askEach {
+		if err := router.Expect(ctx, namesToAsk(requires, old)); err != nil {
+			return nil, solver.Stats{}, err
+		}
 	}
 	sol, err := cat.solve(ctx, problem)
 	if err != nil {
@@ -196,6 +214,25 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 		opt.solved(cat, l)
 	}
 	return l, sol.Stats, nil
+}
+
+// namesToAsk are those that a solve will surely ask registries for, or did the last time.
+func namesToAsk(requires []lock.Require, old *lock.Lock) []ident.Name {
+	var names []ident.Name
+	for _, r := range requires {
+		if r.Path == "" && r.Git == "" {
+			names = append(names, r.Name)
+		}
+	}
+	if old != nil {
+		for _, p := range old.Packages {
+			if p.Source != "" {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // askParallel is how many indexes are asked for at once. A registry is tens of milliseconds away, and an index is small: what bounds a lock

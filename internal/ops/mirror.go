@@ -87,7 +87,7 @@ func (w *World) Mirror(ctx context.Context, opt MirrorOptions) (*MirrorResult, e
 	if m.tmp, err = m.dir.tmp(w.Now); err != nil {
 		return nil, err
 	}
-	if err := m.copyAll(ctx); err != nil {
+	if err := m.dir.changing(true, func() error { return m.copyAll(ctx) }); err != nil {
 		return nil, err
 	}
 	if len(opt.Locks) == 0 && !note.Complete {

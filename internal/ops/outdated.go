@@ -73,6 +73,13 @@ func (w *World) Outdated(ctx context.Context, opt OutdatedOptions) (list []Outda
 			list = append(list, OutdatedPackage{Name: p.Name, Current: p.Version, Locked: sourceOf(&p), Direct: direct, Dev: p.Dev})
 		}
 	}
+	names := make([]ident.Name, len(list))
+	for i := range list {
+		names[i] = list[i].Name
+	}
+	if err := router.Expect(ctx, names); err != nil {
+		return nil, nil, err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchParallel)
 	for i := range list {

@@ -189,7 +189,7 @@ func (d *regDir) publish(ctx context.Context, c *candidate, now time.Time) error
 	if err := d.place(ctx, c); err != nil {
 		return err
 	}
-	return d.replace(registry.IndexPath(c.Name), data)
+	return d.changing(false, func() error { return d.replace(registry.IndexPath(c.Name), data) })
 }
 
 // place moves the candidate's archive to its name, where there may be one that a killed publisher left.
@@ -302,7 +302,7 @@ func (w *World) Yank(ctx context.Context, opt YankOptions) (*Yanked, error) {
 	if r.Yanked, r.YankReason = !opt.Undo, opt.Reason; opt.Undo {
 		r.YankReason = ""
 	}
-	if err := d.replace(registry.IndexPath(opt.Name), ix.Format()); err != nil {
+	if err := d.changing(false, func() error { return d.replace(registry.IndexPath(opt.Name), ix.Format()) }); err != nil {
 		return nil, err
 	}
 	if HasSite(reg.Dir) {
