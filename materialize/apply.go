@@ -72,6 +72,9 @@ func (t *Target) adopt(p *Plan, res *Result) {
 			wants = append(wants, s.Want)
 		}
 	}
+	if len(wants) > 0 {
+		t.ready()
+	}
 	t.warn("it cannot be noted which version directories were adopted", t.store.SetPlacedAll(placements(wants)))
 }
 
@@ -146,6 +149,7 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 	if err == nil && r.unsynced.Load() && !r.deferred {
 		err = root.syncAll()
 	}
+	r.ready()
 	if err == nil {
 		err = each(ctx, len(steps), func(ctx context.Context, i int) error { return r.swap(ctx, stages[i]) })
 	}
@@ -165,6 +169,13 @@ func (t *Target) work(ctx context.Context, root *dir, steps []*Step, res *Result
 		}
 	}
 	return !r.leftovers.Load(), err
+}
+
+// ready returns when version directories may appear.
+func (t *Target) ready() {
+	if t.opt.Ready != nil {
+		t.opt.Ready()
+	}
 }
 
 // note writes down which versions opkg placed, all at once.

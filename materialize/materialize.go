@@ -27,8 +27,9 @@ type Target struct {
 
 // Options of New.
 type Options struct {
-	Force    bool // replace directories that opkg did not make
-	Thorough bool // trust no stat: read all content
+	Force    bool   // replace directories that opkg did not make
+	Thorough bool   // trust no stat: read all content
+	Ready    func() // waits until version directories may appear; nil: they may at once
 	Observer event.Observer
 }
 

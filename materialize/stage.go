@@ -107,6 +107,7 @@ func (r *run) moveIn(step *Step, u cas.Unpacked) (*stage, error) {
 
 // moveToPlace moves a version to its place: with the directory of its name, if that is not there yet. fs.ErrExist when something stands there.
 func (r *run) moveToPlace(w Want, u cas.Unpacked) error {
+	r.ready()
 	version := w.Version.String()
 	if u.Name == version {
 		around, err := r.aroundName(w.Name, true)

@@ -79,6 +79,9 @@ func (w *World) stands(ctx context.Context, j *judged, opt SyncOptions) (*SyncRe
 	if j == nil {
 		return nil, nil
 	}
+	if _, err := os.Lstat(w.RegistryDir()); err != nil {
+		return nil, nil
+	}
 	store, err := w.openStore()
 	if err != nil {
 		return nil, err

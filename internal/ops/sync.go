@@ -50,12 +50,45 @@ func (w *World) Sync(ctx context.Context, opt SyncOptions) (*SyncResult, error) 
 	if res, err := w.stands(ctx, j, opt); res != nil || err != nil {
 		return res, err
 	}
+	early := w.readAhead(j)
+	defer early.wait()
 	ws, err := w.watched(j).Open()
 	if err != nil {
 		return nil, err
 	}
-	ws.judged = j
+	ws.judged, ws.early = j, early
 	return ws.sync(ctx, opt)
+}
+
+// ahead is what a sync reads while it reads the manifest.
+type ahead struct {
+	lock    func() (*lock.Lock, error) // as it stood when it was judged
+	store   *cas.Store
+	reading sync.WaitGroup
+}
+
+// readAhead begins to read the lock that j judged, and what the store knows of archives; nil where nothing was judged. The caller waits.
+func (w *World) readAhead(j *judged) *ahead {
+	if j == nil {
+		return nil
+	}
+	store, err := w.openStore()
+	if err != nil {
+		return nil // who opens it next says why
+	}
+	a := &ahead{store: store, lock: sync.OnceValues(func() (*lock.Lock, error) {
+		l, _, err := w.readLock(j.root)
+		return l, err
+	})}
+	a.reading.Go(func() { _, _ = a.lock() })
+	a.reading.Go(store.ReadAhead)
+	return a
+}
+
+func (a *ahead) wait() {
+	if a != nil {
+		a.reading.Wait()
+	}
 }
 
 func (ws *Workspace) sync(ctx context.Context, opt SyncOptions) (*SyncResult, error) {
@@ -69,7 +102,7 @@ func (ws *Workspace) sync(ctx context.Context, opt SyncOptions) (*SyncResult, er
 
 // bring makes the machine equal l.
 func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, res *SyncResult) error {
-	store, err := ws.world.openStore()
+	store, err := ws.openStore()
 	if err != nil {
 		return err
 	}
@@ -89,9 +122,10 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 		}
 		defer release()
 	}
-	target := materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Observer: ws.world.Observer})
-	b := &bringing{ws: ws, opt: opt, res: res, lock: l, router: router, packages: packages, store: store, target: target, index: &clientIndex{ws: ws, packages: packages}}
+	b := &bringing{ws: ws, opt: opt, res: res, lock: l, router: router, packages: packages, store: store, index: &clientIndex{ws: ws, packages: packages}}
+	b.target = materialize.New(res.Directory, store, materialize.Options{Force: opt.Force, Thorough: opt.thorough, Ready: b.noting.Wait, Observer: ws.world.Observer})
 	defer b.index.discard()
+	defer b.noting.Wait()
 	store.KeepUnpacked()
 	defer store.DropUnpacked()
 	// What the store has is believed at first. If something turns out to be missing there, or damaged, all of it is looked at.
@@ -102,11 +136,20 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err != nil || opt.DryRun {
 		return err
 	}
+	b.noting.Wait()
 	if err := b.index.write(); err != nil {
 		return err
 	}
 	b.settle()
 	return nil
+}
+
+// openStore opens the store, unless it was opened ahead.
+func (ws *Workspace) openStore() (*cas.Store, error) {
+	if ws.early != nil {
+		return ws.early.store, nil
+	}
+	return ws.world.openStore()
 }
 
 // bringing is one run of bring.
@@ -120,6 +163,7 @@ type bringing struct {
 	store    *cas.Store
 	target   *materialize.Target
 	index    *clientIndex
+	noting   sync.WaitGroup // before the first directory appears, the store knows of this workspace: after a kill, gc knows whose it is
 }
 
 // run plans, fetches and places. look says that every blob that is needed is looked at before anything is fetched; otherwise the error may
@@ -143,14 +187,11 @@ func (b *bringing) run(ctx context.Context, look bool) (err error) {
 	} else if err := refuseBlocked(ctx, b.target, b.res.Plan); err != nil {
 		return err
 	}
-	var noting sync.WaitGroup
-	noting.Go(func() {
+	b.noting.Go(func() {
 		b.noteRoot()
 		b.index.prepare()
 	})
-	err = b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch)
-	noting.Wait() // before the first directory appears: after a kill, gc knows whose it is
-	if err != nil {
+	if err := b.ws.fetchAll(ctx, b.store, b.router, b.res.Fetch); err != nil {
 		return err
 	}
 	b.res.Applied, err = b.target.Apply(ctx, b.res.Plan)
@@ -213,7 +254,13 @@ func (ws *Workspace) syncLock(ctx context.Context, opt SyncOptions, res *SyncRes
 
 // freshLock reads the lock and judges it.
 func (ws *Workspace) freshLock(opt SyncOptions) (*lock.Lock, error) {
-	l, _, err := ws.ReadLock()
+	var l *lock.Lock
+	var err error
+	if ws.early != nil {
+		l, err = ws.early.lock()
+	} else {
+		l, _, err = ws.ReadLock()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ type Workspace struct {
 	bare   bool // there are no packages of the workspace's own
 	git    *git.Host
 	judged *judged // by which a sync may be noted; nil: it is not
+	early  *ahead  // nil: nothing was read ahead
 }
 
 // NoWorkspaceError says that no openpackage.yml was found.
@@ -187,21 +188,23 @@ func (ws *Workspace) LockPath() string { return filepath.Join(ws.Root, LockName)
 
 // ReadLock reads and parses the lock; *NoLockError when there is none. A symbolic link is refused: what it
 // points at is not this workspace's lock.
-func (ws *Workspace) ReadLock() (*lock.Lock, []byte, error) {
-	path := ws.LockPath()
+func (ws *Workspace) ReadLock() (*lock.Lock, []byte, error) { return ws.world.readLock(ws.Root) }
+
+func (w *World) readLock(root string) (*lock.Lock, []byte, error) {
+	path := filepath.Join(root, LockName)
 	switch fi, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, &NoLockError{Path: ws.world.show(path)}
+		return nil, nil, &NoLockError{Path: w.show(path)}
 	case err != nil:
 		return nil, nil, err
 	case !fi.Mode().IsRegular():
-		return nil, nil, &lock.Error{File: ws.world.show(path), Msg: "it is not a regular file (a link or a directory is never read as a lock)", HintText: "remove it and run opkg lock"}
+		return nil, nil, &lock.Error{File: w.show(path), Msg: "it is not a regular file (a link or a directory is never read as a lock)", HintText: "remove it and run opkg lock"}
 	}
 	data, err := readUserFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := lock.Parse(ws.world.show(path), data)
+	l, err := lock.Parse(w.show(path), data)
 	return l, data, err
 }
 
