@@ -7,25 +7,30 @@ import (
 
 // entry is what a table says of the next bits.
 //
-//	bits 0-4   how many of them are the code (or its second half) and the extra bits behind it
-//	bits 5-8   how many of these are the code; second: how many bits choose among the second level
-//	bits 12-27 length, distance: what the extra bits are added to; second: where its second level begins
-//	bits 16-23 literal: the byte
+//	bits 0-5   how many of them are the code (or its second half) and the extra bits behind it: bits that a shift looks at
+//	bit  6     this is neither byte, nor length, nor distance, but what bits 14 and 15 say
+//	bits 8-11  how many of these are the code; second: how many bits choose among the second level
+//	bits 16-30 literal: the byte; length, distance: what the extra bits are added to; second: where its second level begins
+//	bit  31    this is a byte
 type entry uint32
 
 const (
-	literal entry = 1 << 31         // a byte
-	special entry = 1 << 30         // neither byte nor match, but one of these:
-	second        = special | 1<<29 // the code is longer than the first level looks
-	end           = special | 1<<28 // the end of the block
+	literal entry = 1 << 31
+	special entry = 1 << 6          // one of these:
 	none          = special         // no code is so
+	second        = special | 1<<14 // the code is longer than the first level looks
+	end           = special | 1<<15 // the end of the block
+	extra         = second | end    // a length with extra bits that the first level does not see
 )
 
-func (e entry) isSecond() bool { return e&second == second }
-func (e entry) all() uint      { return uint(e & 31) }
-func (e entry) code() uint     { return uint(e >> 5 & 15) }
-func (e entry) mask() uint     { return 1<<(e>>5&15) - 1 }
-func (e entry) base() uint     { return uint(e >> 12 & 0xffff) }
+func (e entry) isLiteral() bool { return int32(e) < 0 }
+func (e entry) isSecond() bool  { return e&extra == second }
+func (e entry) isEnd() bool     { return e&extra == end }
+func (e entry) isExtra() bool   { return e&extra == extra }
+func (e entry) all() uint       { return uint(e & 63) }
+func (e entry) code() uint      { return uint(e >> 8 & 15) }
+func (e entry) mask() uint      { return 1<<(e>>8&15) - 1 }
+func (e entry) base() uint      { return uint(e >> 16 & 0x7fff) }
 
 // value is base and the extra bits, which are behind the code in bits.
 func (e entry) value(bits uint64) int {
@@ -65,7 +70,11 @@ func literalOf(symbol int) entry {
 		return end
 	case symbol < maxLiterals:
 		i := symbol - endOfBlock - 1
-		return entry(lengthBase[i])<<12 | entry(lengthExtra[i])
+		e := entry(lengthBase[i])<<16 | entry(lengthExtra[i])
+		if lengthExtra[i] != 0 {
+			e |= extra
+		}
+		return e
 	}
 	return none
 }
@@ -76,7 +85,7 @@ func distanceOf(symbol int) entry {
 	if symbol >= maxDistances {
 		return none
 	}
-	return entry(distanceBase[symbol])<<12 | entry(distanceExtra[symbol])
+	return entry(distanceBase[symbol])<<16 | entry(distanceExtra[symbol])
 }
 
 // build fills table for the canonical code (RFC 1951, section 3.2.2) in which symbol i has lengths[i] bits; the first level
@@ -128,7 +137,14 @@ func build(table []entry, first uint, lengths []uint8, of func(symbol int) entry
 		e := of(symbol)
 		if n <= first {
 			if e != none {
-				e += entry(n)<<5 + entry(n)
+				e += entry(n)<<8 + entry(n)
+			}
+			if all := e.all(); e.isExtra() && all <= first { // the first level sees the extra bits too: as if they were the code's
+				e = e&^extra + entry(all-n)<<8
+				for i := code; i < 1<<first; i += 1 << n {
+					table[i] = e + entry(i>>n&(1<<(all-n)-1))<<16
+				}
+				continue
 			}
 			for i := code; i < 1<<first; i += 1 << n {
 				table[i] = e
@@ -137,11 +153,11 @@ func build(table []entry, first uint, lengths []uint8, of func(symbol int) entry
 		}
 		head := &table[code&(1<<first-1)]
 		if *head == none {
-			*head = second | entry(free)<<12 | entry(beyond)<<5
+			*head = second | entry(free)<<16 | entry(beyond)<<8
 			free += 1 << beyond
 		}
 		if e != none {
-			e += entry(n-first)<<5 + entry(n-first)
+			e += entry(n-first)<<8 + entry(n-first)
 		}
 		level := table[head.base() : head.base()+1<<beyond]
 		for i := code >> first; i < 1<<beyond; i += 1 << (n - first) {
