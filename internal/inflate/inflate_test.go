@@ -348,6 +348,7 @@ func FuzzAgainstStandardLibrary(f *testing.F) {
 			packed := deflate(f, level, text)
 			f.Add(packed[:min(len(packed), 4096)])
 			f.Add(deflate(f, level, text[:min(len(text), 2000)]))
+			f.Add(deflate(f, level, text[:min(len(text), fastRoom+40)])) // the fast loop makes some turns
 		}
 	}
 	var d Decoder
