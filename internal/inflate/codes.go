@@ -7,29 +7,42 @@ import (
 
 // entry is what a table says of the next bits.
 //
-//	bits 0-4   how many of them are the code (or its second half) and the extra bits behind it
-//	bits 5-8   how many of these are the code; second: how many bits choose among the second level
-//	bits 12-27 length, distance: what the extra bits are added to; second: where its second level begins
-//	bits 16-23 literal: the byte
+//	bits 0-5   how many of them are the code (or its second half) and the extra bits behind it: bits that a shift looks at
+//	bit  6     this is neither byte, nor length, nor distance, but what bits 14 and 15 say
+//	bits 8-11  how many of these are the code; second: how many bits choose among the second level
+//	bits 16-30 literal: the byte; length, distance: what the extra bits are added to; second: where its second level begins
+//	bit  31    this is a byte
 type entry uint32
 
 const (
-	literal entry = 1 << 31         // a byte
-	special entry = 1 << 30         // neither byte nor match, but one of these:
-	second        = special | 1<<29 // the code is longer than the first level looks
-	end           = special | 1<<28 // the end of the block
+	literal entry = 1 << 31
+	special entry = 1 << 6          // one of these:
 	none          = special         // no code is so
+	second        = special | 1<<14 // the code is longer than the first level looks
+	end           = special | 1<<15 // the end of the block
+	extra         = second | end    // a length with extra bits that the first level does not see
 )
 
-func (e entry) isSecond() bool { return e&second == second }
-func (e entry) all() uint      { return uint(e & 31) }
-func (e entry) code() uint     { return uint(e >> 5 & 15) }
-func (e entry) mask() uint     { return 1<<(e>>5&15) - 1 }
-func (e entry) base() uint     { return uint(e >> 12 & 0xffff) }
+func (e entry) isLiteral() bool { return int32(e) < 0 }
+func (e entry) isSecond() bool  { return e&extra == second }
+func (e entry) isEnd() bool     { return e&extra == end }
+func (e entry) isExtra() bool   { return e&extra == extra }
+func (e entry) all() uint       { return uint(e & 63) }
+func (e entry) code() uint      { return uint(e >> 8 & 15) }
+func (e entry) mask() uint      { return 1<<(e>>8&15) - 1 }
+func (e entry) base() uint      { return uint(e >> 16 & 0x7fff) }
 
 // value is base and the extra bits, which are behind the code in bits.
 func (e entry) value(bits uint64) int {
 	return int(e.base()) + int(bits&(1<<e.all()-1)>>e.code())
+}
+
+// coded is a symbol's entry with n bits of its code.
+func (e entry) coded(n uint) entry {
+	if e == none {
+		return none
+	}
+	return e + entry(n)<<8 + entry(n)
 }
 
 // The numbers of symbols, and the places of the tables: 2^bits for the first level, and for each pair of symbols with longer codes
@@ -57,6 +70,21 @@ var (
 	metaOrder     = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 )
 
+// What the tables say of each symbol, but for the bits of its code.
+var (
+	literalEntries  = entriesOf(fixedLiterals, literalOf)
+	distanceEntries = entriesOf(fixedDistances, distanceOf)
+	metaEntries     = entriesOf(len(metaOrder), metaOf)
+)
+
+func entriesOf(n int, of func(symbol int) entry) []entry {
+	list := make([]entry, n)
+	for symbol := range list {
+		list[symbol] = of(symbol)
+	}
+	return list
+}
+
 func literalOf(symbol int) entry {
 	switch {
 	case symbol < endOfBlock:
@@ -65,7 +93,11 @@ func literalOf(symbol int) entry {
 		return end
 	case symbol < maxLiterals:
 		i := symbol - endOfBlock - 1
-		return entry(lengthBase[i])<<12 | entry(lengthExtra[i])
+		e := entry(lengthBase[i])<<16 | entry(lengthExtra[i])
+		if lengthExtra[i] != 0 {
+			e |= extra
+		}
+		return e
 	}
 	return none
 }
@@ -76,77 +108,119 @@ func distanceOf(symbol int) entry {
 	if symbol >= maxDistances {
 		return none
 	}
-	return entry(distanceBase[symbol])<<12 | entry(distanceExtra[symbol])
+	return entry(distanceBase[symbol])<<16 | entry(distanceExtra[symbol])
 }
 
-// build fills table for the canonical code (RFC 1951, section 3.2.2) in which symbol i has lengths[i] bits; the first level
-// looks at so many bits as first says. The code must be complete. Two others pass, as they do in other decoders: none at all, and one symbol of
-// one bit.
-func build(table []entry, first uint, lengths []uint8, of func(symbol int) entry) error {
-	var count [maxCode + 1]uint16
-	for _, n := range lengths {
-		count[n]++
+func metaOf(symbol int) entry {
+	switch symbol {
+	case 16: // the length before, 3 to 6 times
+		return 3<<16 | 2
+	case 17: // none, 3 to 10 times
+		return 3<<16 | 3
+	case 18: // none, 11 to 138 times
+		return 11<<16 | 7
 	}
-	count[0] = 0
+	return byteOf(symbol)
+}
+
+// build fills table for the canonical code (RFC 1951, section 3.2.2) in which symbol i has lengths[i] bits and means entries[i]; the
+// first level looks at so many bits as first says. The code must be complete. Two others pass, as they do in other decoders: none at
+// all, and one symbol of one bit.
+func build(table []entry, first uint, lengths []uint8, entries []entry) error {
+	var count [maxCode + 1]uint16 // of symbols with so many bits
+	for _, n := range lengths {
+		count[n&15]++
+	}
+	var place [maxCode + 2]uint16 // of the next symbol with so many bits, in sorted
+	place[1] = count[0]
 	var longest uint
-	var next [maxCode + 2]uint16 // the next code of each length
-	left := 1                    // codes of this length that are not taken
+	left := 1 // codes of this length that are not taken
 	for n := uint(1); n <= maxCode; n++ {
 		left = left<<1 - int(count[n])
 		if left < 0 {
 			return ErrCorrupt
 		}
-		next[n+1] = (next[n] + count[n]) << 1
 		if count[n] != 0 {
 			longest = n
 		}
+		place[n+1] = place[n] + count[n]
 	}
-	switch {
-	case left == 0:
-	case longest == 0, longest == 1 && count[1] == 1:
-		for i := range table[:1<<first] {
-			table[i] = none
-		}
-	default:
-		return ErrCorrupt
+	if left != 0 {
+		return buildIncomplete(table[:1<<first], longest, lengths, entries)
 	}
-	beyond := uint(0) // bits of the second level
-	if longest > first {
-		beyond = longest - first
-		for i := range table[:1<<first] {
-			table[i] = none // no second level yet
-		}
-	}
-	free := uint(1) << first
+	var sorted [fixedLiterals]uint16
 	for symbol, n := range lengths {
-		if n == 0 {
-			continue
-		}
-		n := uint(n)
-		code := uint(bits.Reverse16(next[n]) >> (16 - n))
-		next[n]++
-		e := of(symbol)
-		if n <= first {
-			if e != none {
-				e += entry(n)<<5 + entry(n)
+		sorted[place[n&15]] = uint16(symbol)
+		place[n&15]++
+	}
+	symbols := sorted[count[0]:len(lengths)]
+
+	// Shorter codes first: what is there for n bits is there twice for n+1. That costs less than to store each symbol in all its places.
+	code := uint16(0)                 // the next one, from the left, so that it goes on from one length to the next
+	var whole [len(lengthBase)]uint16 // the places of lengths of which the first level sees all extra bits
+	wholes := 0
+	for n := uint(1); n <= first; n++ {
+		copy(table[1<<(n-1):1<<n], table[:1<<(n-1)])
+		for _, symbol := range symbols[:count[n]] {
+			at := bits.Reverse16(code)
+			code += 1 << (16 - n)
+			e := entries[symbol].coded(n)
+			table[at] = e
+			if e.isExtra() && e.all() <= first {
+				whole[wholes] = at
+				wholes++
 			}
-			for i := code; i < 1<<first; i += 1 << n {
-				table[i] = e
+		}
+		symbols = symbols[count[n]:]
+	}
+	for _, at := range whole[:wholes] { // these bits become the code's, and what they add the base's
+		e := table[at]
+		n, all := e.code(), e.all()
+		e = e&^extra + entry(all-n)<<8
+		for i := uint(at); i < 1<<first; i += 1 << n {
+			table[i] = e + entry(i>>n&(1<<(all-n)-1))<<16
+		}
+	}
+
+	if longest <= first {
+		return nil
+	}
+	beyond := longest - first // bits of the second level
+	free := uint(1) << first
+	head, level := free, free // the place of the first level that leads to a second, and where that begins; none yet
+	for n := first + 1; n <= longest; n++ {
+		for _, symbol := range symbols[:count[n]] {
+			at := uint(bits.Reverse16(code))
+			code += 1 << (16 - n)
+			if at&(1<<first-1) != head {
+				head, level = at&(1<<first-1), free
+				free += 1 << beyond
+				table[head] = second | entry(level)<<16 | entry(beyond)<<8
 			}
-			continue
+			e := entries[symbol].coded(n - first)
+			for i := at >> first; i < 1<<beyond; i += 1 << (n - first) {
+				table[level+i] = e
+			}
 		}
-		head := &table[code&(1<<first-1)]
-		if *head == none {
-			*head = second | entry(free)<<12 | entry(beyond)<<5
-			free += 1 << beyond
+		symbols = symbols[count[n]:]
+	}
+	return nil
+}
+
+// buildIncomplete fills the first level of a table for a code that is not complete, if it is one of those that pass.
+func buildIncomplete(table []entry, longest uint, lengths []uint8, entries []entry) error {
+	one := none
+	for symbol, n := range lengths {
+		switch {
+		case n == 0:
+		case n == 1 && longest == 1:
+			one = entries[symbol].coded(1) // the only one: two would be complete
+		default:
+			return ErrCorrupt
 		}
-		if e != none {
-			e += entry(n-first)<<5 + entry(n-first)
-		}
-		level := table[head.base() : head.base()+1<<beyond]
-		for i := code >> first; i < 1<<beyond; i += 1 << (n - first) {
-			level[i] = e
-		}
+	}
+	for i := 0; i < len(table); i += 2 {
+		table[i], table[i+1] = one, none
 	}
 	return nil
 }
@@ -194,7 +268,7 @@ func (d *Decoder) useFixed() {
 	for i := range distances {
 		distances[i] = 5
 	}
-	if build(d.literals[:], literalBits, literals, literalOf) != nil || build(d.distances[:], distanceBits, distances, distanceOf) != nil {
+	if build(d.literals[:], literalBits, literals, literalEntries) != nil || build(d.distances[:], distanceBits, distances, distanceEntries) != nil {
 		panic("the fixed codes are complete")
 	}
 	d.fixed = true
@@ -220,38 +294,39 @@ func (d *Decoder) readCodes(in *input) error {
 		meta[symbol] = uint8(n)
 	}
 	table := d.literals[:1<<metaBits] // until the codes proper are known
-	if err := build(table, metaBits, meta[:], byteOf); err != nil {
+	if err := build(table, metaBits, meta[:], metaEntries); err != nil {
 		return err
 	}
 	lengths := d.lengths[:literals+distances]
 	for i := 0; i < len(lengths); {
-		e, _, err := next(in, table, metaBits)
-		if err != nil {
-			return err
+		if in.n < 14 { // a code, and the extra bits that say how often
+			in.fill()
 		}
-		symbol := uint8(e >> 16)
-		if symbol <= maxCode {
-			lengths[i] = symbol
+		bits, n := in.bits, in.n
+		e := table[bits&(1<<metaBits-1)]
+		again := e.all() == e.code()+2 // symbol 16 alone has two extra bits
+		switch {
+		case e.code() > n, n == 0:
+			return io.ErrUnexpectedEOF
+		case e == none, again && i == 0:
+			return ErrCorrupt
+		case e.all() > n:
+			return io.ErrUnexpectedEOF
+		}
+		in.bits = bits >> e.all()
+		in.n = n - e.all()
+		if e.isLiteral() {
+			lengths[i] = byte(e >> 16)
 			i++
 			continue
 		}
-		value, least, extra := uint8(0), uint(3), uint(3)
-		switch symbol {
-		case 16: // the one before, 3 to 6 times
-			if i == 0 {
-				return ErrCorrupt
-			}
-			value, extra = lengths[i-1], 2
-		case 18: // none, 11 to 138 times
-			least, extra = 11, 7
-		}
-		more, err := in.take(extra)
-		if err != nil {
-			return err
-		}
-		times := int(least + more)
+		times := e.value(bits)
 		if times > len(lengths)-i {
 			return ErrCorrupt
+		}
+		value := uint8(0)
+		if again {
+			value = lengths[i-1]
 		}
 		for range times {
 			lengths[i] = value
@@ -261,8 +336,8 @@ func (d *Decoder) readCodes(in *input) error {
 	if lengths[endOfBlock] == 0 {
 		return ErrCorrupt
 	}
-	if err := build(d.literals[:], literalBits, lengths[:literals], literalOf); err != nil {
+	if err := build(d.literals[:], literalBits, lengths[:literals], literalEntries); err != nil {
 		return err
 	}
-	return build(d.distances[:], distanceBits, lengths[literals:], distanceOf)
+	return build(d.distances[:], distanceBits, lengths[literals:], distanceEntries)
 }

@@ -28,10 +28,9 @@ type Decoder struct {
 
 const (
 	endOfBlock = 256
-	maxMatch   = 258
-	// A turn of the fast loop writes at most two literals and a match, and copying by words writes up to 13 bytes behind it.
-	fastRoom = 2 + maxMatch + 13
-	fastRead = 16 // and looks at so many bytes
+	// A turn of the fast loop writes a match or less, and looks at so many bytes.
+	fastRoom = 258
+	fastRead = 8
 )
 
 // input is the bits of a stream that are not yet decoded.
@@ -130,116 +129,89 @@ func stored(in *input, dst []byte, out int) (int, error) {
 }
 
 // block decodes the symbols of one block to dst[out:], and returns where it ends.
-func (d *Decoder) block(in *input, dst []byte, out int) (int, error) {
-	out, done, err := d.fast(in, dst, out)
-	if done || err != nil {
-		return out, err
+func (d *Decoder) block(in *input, dst []byte, out int) (_ int, err error) {
+	for done := false; !done && err == nil; {
+		out = d.fast(in, dst, out)
+		out, done, err = d.symbol(in, dst, out)
 	}
-	return d.careful(in, dst, out)
+	return out, err
 }
 
-// fast decodes while there are input and room enough for any symbol, so that neither is asked for at each. It
-// reports whether the block ended.
-func (d *Decoder) fast(in *input, dst []byte, out int) (_ int, done bool, err error) {
+// fast decodes to dst[out:] and returns where it came to: to the end of what it may decode without asking for input and room at each
+// symbol, or to a symbol that is rare, or to none. What it leaves is for symbol to decode, or to refuse.
+//
+// A turn is for up to three literals, or for one match: that takes 33 bits at most of the 56 that are there. So enough are left to look up
+// the next turn's entry before the input is refilled, and neither has to wait for the other.
+func (d *Decoder) fast(in *input, dst []byte, out int) int {
+	in.fill()
+	// Of n only the low six bits count, which is all that a shift looks at: so a whole entry can be subtracted from it.
 	src, pos, bits, n := in.src, in.pos, in.bits, in.n
 	lits, dists := &d.literals, &d.distances
-	for pos+fastRead <= len(src) && out+fastRoom <= len(dst) {
-		bits |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-		pos += int(63-n) >> 3
+	e := lits[bits&(1<<literalBits-1)]
+	// Neither pos nor out is ever negative. It is asked so that the compiler leaves out its own checks.
+	for pos >= 0 && pos <= len(src)-fastRead && out >= 0 && out <= len(dst)-fastRoom {
+		bits |= binary.LittleEndian.Uint64(src[pos:pos+8]) << (n & 63)
+		pos += int(^n >> 3 & 7)
 		n |= 56
+		to := (*[fastRoom]byte)(dst[out : out+fastRoom])
 
-		e := lits[bits&(1<<literalBits-1)]
-		if e&literal != 0 { // three of 11 bits at most
-			dst[out] = byte(e >> 16)
+		if e.isLiteral() {
+			to[0] = byte(e >> 16)
+			bits >>= e & 63
+			n -= uint(e)
+			e = lits[bits&(1<<literalBits-1)]
 			out++
-			bits >>= e & 31
-			n -= e.all()
-			if e = lits[bits&(1<<literalBits-1)]; e&literal != 0 {
-				dst[out] = byte(e >> 16)
+			if e.isLiteral() {
+				to[1] = byte(e >> 16)
+				bits >>= e & 63
+				n -= uint(e)
+				e = lits[bits&(1<<literalBits-1)]
 				out++
-				bits >>= e & 31
-				n -= e.all()
-				if e = lits[bits&(1<<literalBits-1)]; e&literal != 0 {
-					dst[out] = byte(e >> 16)
+				if e.isLiteral() {
+					to[2] = byte(e >> 16)
+					bits >>= e & 63
+					n -= uint(e)
+					e = lits[bits&(1<<literalBits-1)]
 					out++
-					bits >>= e & 31
-					n -= e.all()
-					continue
 				}
 			}
-			bits |= binary.LittleEndian.Uint64(src[pos:]) << (n & 63)
-			pos += int(63-n) >> 3
-			n |= 56
-		}
-		// A length has up to 20 bits, a distance up to 28, and 56 are there.
-		if e&special != 0 {
-			if e.isSecond() {
-				bits >>= literalBits
-				n -= literalBits
-				e = lits[e.base()+uint(bits)&e.mask()]
-			}
-			if e&literal != 0 {
-				dst[out] = byte(e >> 16)
-				out++
-				bits >>= e & 31
-				n -= e.all()
-				continue
-			}
-			if e == none {
-				err = ErrCorrupt
-				break
-			}
-			if e&special != 0 { // the end
-				bits >>= e & 31
-				n -= e.all()
-				done = true
-				break
-			}
-		}
-		length := e.value(bits)
-		bits >>= e & 31
-		n -= e.all()
-
-		e = dists[bits&(1<<distanceBits-1)]
-		if e&special != 0 {
-			if e.isSecond() {
-				bits >>= distanceBits
-				n -= distanceBits
-				e = dists[e.base()+uint(bits)&e.mask()]
-			}
-			if e == none {
-				err = ErrCorrupt
-				break
-			}
-		}
-		distance := e.value(bits)
-		bits >>= e & 31
-		n -= e.all()
-
-		from, to := out-distance, out
-		out += length
-		if distance < 8 || length > 64 {
-			if from < 0 {
-				err = ErrCorrupt
-				break
-			}
-			repeat(dst, from, to, out)
 			continue
 		}
-		if from < 0 {
-			err = ErrCorrupt
+
+		if e&special != 0 {
 			break
 		}
-		// By words, of which the first two are written in any case: that costs less than to ask.
-		binary.LittleEndian.PutUint64(dst[to:], binary.LittleEndian.Uint64(dst[from:]))
-		binary.LittleEndian.PutUint64(dst[to+8:], binary.LittleEndian.Uint64(dst[from+8:]))
-		for to += 16; to < out; to += 8 {
-			from += 8
-			binary.LittleEndian.PutUint64(dst[to:], binary.LittleEndian.Uint64(dst[from+8:]))
+		// A match: 11 bits, in which a length has its extra bits, and up to 21 for the distance.
+		length := int(e >> 16)
+		behind := bits >> (e & 63)
+		f := dists[behind&(1<<distanceBits-1)]
+		if f&special != 0 {
+			break
 		}
+		distance := int(f>>16) + int(behind&(1<<(f&63)-1)>>(f>>8&63))
+		from := out - distance
+		if from < 0 {
+			break
+		}
+		bits = behind >> (f & 63)
+		n -= uint(e) + uint(f)
+		e = lits[bits&(1<<literalBits-1)]
+
+		if distance >= 16 {
+			// 32 bytes in any case, by two registers: that costs less than to ask how many, and few matches are longer.
+			from := (*[32]byte)(dst[from : from+32])
+			*(*[16]byte)(to[:]) = *(*[16]byte)(from[:])
+			*(*[16]byte)(to[16:]) = *(*[16]byte)(from[16:])
+			if length <= 32 {
+				out += length
+				continue
+			}
+		}
+		repeat(dst, from, out, out+length)
+		out += length
 	}
-	in.pos, in.bits, in.n = pos, bits, n
-	return out, done, err
+	in.pos, in.bits, in.n = pos, bits, n&63
+	return out
 }
 
 // repeat copies b[from:] to b[to:end], where what was copied may be copied on. from is before to.
@@ -249,33 +221,31 @@ func repeat(b []byte, from, to, end int) {
 	}
 }
 
-// careful is fast for the end of a stream and of the room.
-func (d *Decoder) careful(in *input, dst []byte, out int) (int, error) {
-	for {
-		e, length, err := next(in, d.literals[:], literalBits)
-		switch {
-		case err != nil:
-			return out, err
-		case e&literal != 0:
-			if out == len(dst) {
-				return out, ErrShort
-			}
-			dst[out] = byte(e >> 16)
-			out++
-			continue
-		case e&special != 0:
-			return out, nil
+// symbol decodes one symbol of any kind to dst[out:], and returns where it came to and whether it was the end of the block. It looks neither
+// beyond the input nor beyond the room.
+func (d *Decoder) symbol(in *input, dst []byte, out int) (_ int, done bool, err error) {
+	e, length, err := next(in, d.literals[:], literalBits)
+	switch {
+	case err != nil:
+		return out, false, err
+	case e.isLiteral():
+		if out == len(dst) {
+			return out, false, ErrShort
 		}
-		_, distance, err := next(in, d.distances[:], distanceBits)
-		switch {
-		case err != nil:
-			return out, err
-		case distance > out:
-			return out, ErrCorrupt
-		case length > len(dst)-out:
-			return out, ErrShort
-		}
-		repeat(dst, out-distance, out, out+length)
-		out += length
+		dst[out] = byte(e >> 16)
+		return out + 1, false, nil
+	case e.isEnd():
+		return out, true, nil
 	}
+	_, distance, err := next(in, d.distances[:], distanceBits)
+	switch {
+	case err != nil:
+		return out, false, err
+	case distance > out:
+		return out, false, ErrCorrupt
+	case length > len(dst)-out:
+		return out, false, ErrShort
+	}
+	repeat(dst, out-distance, out, out+length)
+	return out + length, false, nil
 }

@@ -103,6 +103,38 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// Where input or room ends, one way of decoding gives way to another: so they end in all places.
+func TestEnds(t *testing.T) {
+	var d Decoder
+	for name, text := range texts() {
+		text = text[:min(len(text), 1500)]
+		for _, level := range []int{flate.HuffmanOnly, 1, 9} {
+			packed := deflate(t, level, text)
+			dst := make([]byte, len(text)+64)
+			for n := range packed {
+				if _, _, err := d.Decode(dst, packed[:n]); err != io.ErrUnexpectedEOF {
+					t.Fatalf("%s, level %d, cut to %d of %d bytes: %v", name, level, n, len(packed), err)
+				}
+			}
+			for room := range text {
+				clear(dst)
+				if _, _, err := d.Decode(dst[:room], packed); err != ErrShort {
+					t.Fatalf("%s, level %d, %d bytes in room for %d: %v", name, level, len(text), room, err)
+				}
+				if !bytes.Equal(dst[room:], make([]byte, len(dst)-room)) {
+					t.Fatalf("%s, level %d: bytes behind a room for %d", name, level, room)
+				}
+			}
+			for room := len(text); room <= len(dst); room++ {
+				n, used, err := d.Decode(dst[:room], packed)
+				if err != nil || used != len(packed) || !bytes.Equal(dst[:n], text) {
+					t.Fatalf("%s, level %d, in room for %d: %d, %d, %v", name, level, room, n, used, err)
+				}
+			}
+		}
+	}
+}
+
 // bitWriter writes streams that no compressor would.
 type bitWriter struct {
 	out  []byte
@@ -316,6 +348,7 @@ func FuzzAgainstStandardLibrary(f *testing.F) {
 			packed := deflate(f, level, text)
 			f.Add(packed[:min(len(packed), 4096)])
 			f.Add(deflate(f, level, text[:min(len(text), 2000)]))
+			f.Add(deflate(f, level, text[:min(len(text), fastRoom+40)])) // the fast loop makes some turns
 		}
 	}
 	var d Decoder
