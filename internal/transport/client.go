@@ -79,6 +79,7 @@ type Client struct {
 	opt     Options
 	proxy   func(*url.URL) (*url.URL, error)
 	deepest atomic.Int64 // the most round trips, one after the other, that an answer has taken
+	roots   sync.Once    // reads the system's certificates
 }
 
 // New makes a client.

@@ -2,11 +2,13 @@ package transport
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"syscall"
 
 	"github.com/openpackage/opkg/internal/origin"
@@ -51,12 +53,21 @@ func (s *Site) dial(ctx context.Context, network, addr string) (net.Conn, error)
 			return judge.checkReach(ctx, addr, origin.ReachOf(ap.Addr()))
 		}
 	}
+	var reading sync.WaitGroup
+	if s.opt.Base.Scheme == "https" {
+		reading.Go(func() { s.c.roots.Do(readSystemRoots) })
+	}
 	conn, err := d.DialContext(ctx, network, addr)
+	reading.Wait()
 	if err == nil && own {
 		s.noteReach(conn.RemoteAddr())
 	}
 	return conn, err
 }
+
+// readSystemRoots has the system's certificates read, which takes some milliseconds the first time: now, rather than when the server waits for
+// its own to be judged.
+func readSystemRoots() { _, _ = x509.SystemCertPool() }
 
 // noteReach keeps the least reach of the registry's addresses.
 func (s *Site) noteReach(a net.Addr) {

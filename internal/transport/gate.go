@@ -21,7 +21,7 @@ const (
 //   - The first request over TLS goes alone until it has a connection. If that speaks HTTP/2, all others go over it, and no second
 //     handshake is made.
 //   - Else maxNear go at once. When one waits longer than Limits.Near that doubles, up to maxFar: unless this machine has enough to do as it is, or most
-//     do not wait so long. Others that were sent before do not double it again.
+//     of all so far did not wait so long. Others that were sent before do not double it again.
 //   - When the first cannot connect, the others try as well, rather than one after the other.
 type gate struct {
 	mu      sync.Mutex
@@ -29,8 +29,8 @@ type gate struct {
 	slow    bool // the first request was, before that was known
 	limit   int
 	inside  int
-	soon    int             // answered within Limits.Near, since limit was last changed
-	tardy   int             // and those that were not
+	soon    int             // answered within Limits.Near
+	tardy   int             // and those that were not, or not yet
 	waiting []chan struct{} // oldest first; closed for who may enter
 }
 
@@ -131,7 +131,6 @@ func (g *gate) late(limit int) {
 	}
 	if g.tardy++; limit == g.limit && limit < maxFar && g.tardy > g.soon {
 		g.limit *= 2
-		g.soon, g.tardy = 0, 0
 		g.admit()
 	}
 }
