@@ -3,6 +3,8 @@
 //
 //	go run ./bench                         500 packages, loopback, 5 rounds
 //	go run ./bench -latency 30ms           the same behind TLS and 30 ms of delay
+//	go run ./bench -latency 30ms -http1    and a server that does not speak HTTP/2
+//	go run ./bench -each                   with a registry that has no indexes.gz
 //	go run ./bench -latency 30ms -depth 8  with 20 requirements that lead to all packages, over 8 levels
 //	go run ./bench -packages 2000 -peers bun,pnpm -cases cold,warm
 //	go run ./bench -cases verify,gc,remove,version   beside b3sum, find, rm and the smallest Go program
@@ -24,6 +26,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/openpackage/opkg/registry"
 )
 
 // config is what the flags say.
@@ -32,6 +36,8 @@ type config struct {
 	depth    int
 	rounds   int
 	latency  time.Duration
+	http1    bool
+	each     bool
 	opkg     string
 	peers    []string
 	cases    []string
@@ -49,6 +55,8 @@ func main() {
 	flag.IntVar(&c.depth, "depth", 1, "levels of the graph; 1: the project requires every package itself")
 	flag.IntVar(&c.rounds, "rounds", 5, "rounds; the table shows medians")
 	flag.DurationVar(&c.latency, "latency", 0, "round-trip time of a delaying proxy with TLS in front of the server; 0: plain loopback")
+	flag.BoolVar(&c.http1, "http1", false, "with -latency: a server that does not speak HTTP/2")
+	flag.BoolVar(&c.each, "each", false, "a registry without indexes.gz: opkg asks for the index of each package")
 	flag.StringVar(&c.opkg, "opkg", "", "opkg to measure (default: built from this repository)")
 	flag.StringVar(&peers, "peers", "npm,pnpm,bun,go", "who to compare with; those that are not installed are left out")
 	flag.StringVar(&cases, "cases", strings.Join(allCases, ","), "what to measure")
@@ -58,7 +66,7 @@ func main() {
 	flag.StringVar(&serve, "serve", "", "") // how this program starts its own server
 	flag.Parse()
 	if serve != "" {
-		exitOn(serveCorpus(ctx, serve, c.latency, os.Stdout))
+		exitOn(serveCorpus(ctx, serve, c.latency, c.http1, os.Stdout))
 		return
 	}
 	c.peers, c.cases = strings.Split(peers, ","), strings.Split(cases, ",")
@@ -104,7 +112,7 @@ func run(ctx context.Context, c config) error {
 		}
 	}
 	corpus := filepath.Join(c.work, "corpus")
-	srv, err := startServer(ctx, corpus, c.latency)
+	srv, err := startServer(ctx, corpus, c.latency, c.http1)
 	if err != nil {
 		return err
 	}
@@ -124,7 +132,12 @@ func run(ctx context.Context, c config) error {
 	if out, err := exec.CommandContext(ctx, c.opkg, "registry", "index", corpus).CombinedOutput(); err != nil {
 		return fmt.Errorf("index the corpus: %w\n%s", err, out)
 	}
-	fmt.Printf("%d packages, %d deep, %d files, %d rounds, %s\n", c.packages, c.depth, files, c.rounds, srv.describe(c.latency))
+	if c.each {
+		if err := os.Remove(filepath.Join(corpus, registry.BundlePath)); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d packages, %d deep, %d files, %d rounds, %s\n", c.packages, c.depth, files, c.rounds, srv.describe(c.latency, c.http1))
 	subjects := startPeers(c, srv)
 	return measure(ctx, c, srv, subjects)
 }

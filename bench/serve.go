@@ -84,8 +84,8 @@ type hello struct{ URL, CAFile string }
 const trafficPath = "/-/traffic"
 
 // serveCorpus serves the files below dir until its standard input ends. It is a process of its own, so that what it costs is not
-// counted as the subjects'. With latency it speaks TLS, and each byte is delayed by half of it in either direction.
-func serveCorpus(ctx context.Context, dir string, latency time.Duration, out io.Writer) error {
+// counted as the subjects'. With latency it speaks TLS, and each byte is delayed by half of it in either direction; HTTP/2 too, unless http1 is set.
+func serveCorpus(ctx context.Context, dir string, latency time.Duration, http1 bool, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -123,6 +123,9 @@ func serveCorpus(ctx context.Context, dir string, latency time.Duration, out io.
 			return err
 		}
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetHTTP1(true)
+		server.Protocols.SetHTTP2(!http1)
 		front, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
@@ -237,7 +240,7 @@ type server struct {
 	stop        func()
 }
 
-func startServer(ctx context.Context, dir string, latency time.Duration) (*server, error) {
+func startServer(ctx context.Context, dir string, latency time.Duration, http1 bool) (*server, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -245,7 +248,7 @@ func startServer(ctx context.Context, dir string, latency time.Duration) (*serve
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "-serve", dir, "-latency", latency.String())
+	cmd := exec.CommandContext(ctx, self, "-serve", dir, "-latency", latency.String(), fmt.Sprintf("-http1=%t", http1))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -294,9 +297,12 @@ func (s *server) traffic(ctx context.Context) (t traffic, err error) {
 	return t, json.NewDecoder(resp.Body).Decode(&t)
 }
 
-func (s *server) describe(latency time.Duration) string {
-	if latency == 0 {
+func (s *server) describe(latency time.Duration, http1 bool) string {
+	switch {
+	case latency == 0:
 		return "plain HTTP on loopback"
+	case http1:
+		return fmt.Sprintf("TLS behind %s of delay, HTTP/1.1", latency)
 	}
 	return fmt.Sprintf("TLS behind %s of delay", latency)
 }
