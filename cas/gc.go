@@ -7,11 +7,14 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/dirfd"
 )
 
 // GCOptions say what of the store stays, beside what a root names.
@@ -376,17 +379,31 @@ func (g *GC) Sweep(ctx context.Context, really bool, tally *Tally) error {
 	return first
 }
 
-// sweep removes files, and returns the first error.
-func (g *GC) sweep(ctx context.Context, names []string, really bool, tally *Tally) (first error) {
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return errors.Join(first, err)
+// sweep removes files, whose names are sorted, some directories at once. It returns the first error.
+func (g *GC) sweep(ctx context.Context, names []string, really bool, tally *Tally) error {
+	var dirs [][]string
+	for at := 0; at < len(names); {
+		end := at + 1
+		for end < len(names) && path.Dir(names[end]) == path.Dir(names[at]) {
+			end++
 		}
-		if err := g.store.sweepOne(name, really, tally); err != nil && first == nil {
+		dirs, at = append(dirs, names[at:end]), end
+	}
+	var mu sync.Mutex
+	var first error
+	err := each(ctx, len(dirs), len(names)/manyFiles, func(ctx context.Context, i int) error {
+		used, err := g.store.sweepDir(ctx, dirs[i], really)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, u := range used {
+			tally.Removed(u)
+		}
+		if first == nil {
 			first = err
 		}
-	}
-	return first
+		return nil
+	})
+	return errors.Join(first, err)
 }
 
 func (g *GC) rewriteRecords() error {
@@ -397,25 +414,45 @@ func (g *GC) rewriteRecords() error {
 	return g.store.keepRecords(noFile, func(a *Artifact) bool { return g.kept[a.Tree] != nil })
 }
 
-func (s *Store) sweepOne(name string, really bool, tally *Tally) error {
-	u, err := UsageOf(filepath.Join(s.dir, filepath.FromSlash(name)))
+// sweepDir removes files of one directory, and returns what they took and the first error.
+func (s *Store) sweepDir(ctx context.Context, names []string, really bool) (used []Usage, first error) {
+	d, err := s.open()
 	if err != nil {
-		return ignoreMissing(err)
+		return nil, s.within(ignoreMissing(err))
 	}
-	if really {
-		d, err := s.open()
-		if err == nil {
-			err = d.do("remove", name)
+	dir, _ := d.at.Below(path.Dir(names[0])) // nil: a link stands there, perhaps
+	if dir != nil {
+		defer dir.Close()
+	}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return used, errors.Join(first, err)
+		}
+		u, err := UsageOf(filepath.Join(s.dir, filepath.FromSlash(name)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && really {
+			err = s.within(d.sweep(dir, name))
 		}
 		if err == nil {
-			err = d.root.RemoveAll(name) // whatever stands there
-		}
-		if err != nil {
-			return s.within(err)
+			used = append(used, u)
+		} else if first == nil {
+			first = err
 		}
 	}
-	tally.Removed(u)
-	return nil
+	return used, first
+}
+
+// sweep removes whatever stands under a name; in, which may be nil, is the directory that it stands in.
+func (d *disk) sweep(in *dirfd.Dir, name string) error {
+	if err := d.do("remove", name); err != nil {
+		return err
+	}
+	if in != nil && in.Unlink(path.Base(name)) == nil {
+		return nil
+	}
+	return d.root.RemoveAll(name)
 }
 
 // pruneShards removes directories of blobs that are empty now.

@@ -126,7 +126,7 @@ func (t *Target) removeAll(ctx context.Context, root *dir, unused []Unused, tall
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.removeBatch(work[:n], tally); err != nil {
+		if err := r.removeBatch(ctx, work[:n], tally); err != nil {
 			return err
 		}
 		work = work[n:]
@@ -134,28 +134,24 @@ func (t *Target) removeAll(ctx context.Context, root *dir, unused []Unused, tall
 	return nil
 }
 
-func (r *run) removeBatch(work []*Unused, tally *cas.Tally) error {
+func (r *run) removeBatch(ctx context.Context, work []*Unused, tally *cas.Tally) error {
 	type hidden struct {
 		unused *Unused
 		parent *dir
 		name   string
 		used   []cas.Usage
+		gone   bool
 	}
+	used, first := usageOf(ctx, work)
 	var moved []hidden
 	var wants []Want
-	var first error
-	for _, u := range work {
-		used, err := cas.UsageBelow(u.Dir)
-		if err != nil {
-			first = err
-			break
-		}
+	for i, u := range work[:len(used)] {
 		parent, err := r.nameDir(u.Want, false)
 		if err != nil {
 			first = err
 			break
 		}
-		h := hidden{u, parent, r.tempName(), used}
+		h := hidden{unused: u, parent: parent, name: r.tempName(), used: used[i]}
 		if err := parent.rename(u.Want.Version.String(), h.name); err != nil {
 			parent.close()
 			first = err
@@ -166,20 +162,39 @@ func (r *run) removeBatch(work []*Unused, tally *cas.Tally) error {
 	if err := r.store.ClearPlacedAll(placements(wants)); err != nil && first == nil {
 		first = err
 	}
+	_ = each(context.WithoutCancel(ctx), len(moved), func(_ context.Context, i int) error {
+		h := &moved[i]
+		h.gone = r.remove(h.parent, h.name)
+		h.parent.close()
+		return nil
+	})
 	for _, h := range moved {
-		if err := h.parent.removeAll(h.name); err != nil {
-			r.leftovers.Store(true)
-			r.warn("an older version cannot be removed", err)
-		} else {
+		if h.gone {
 			for _, n := range h.used {
 				tally.Removed(n)
 			}
 		}
-		h.parent.close()
 		h.unused.Removed = true
 		r.prune(h.unused.Want)
 	}
 	return first
+}
+
+// usageOf asks what directories take, up to the first that cannot be asked, whose error it returns.
+func usageOf(ctx context.Context, work []*Unused) ([][]cas.Usage, error) {
+	used, errs := make([][]cas.Usage, len(work)), make([]error, len(work))
+	if err := each(ctx, len(work), func(_ context.Context, i int) error {
+		used[i], errs[i] = cas.UsageBelow(work[i].Dir)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for i, err := range errs {
+		if err != nil {
+			return used[:i], err
+		}
+	}
+	return used, nil
 }
 
 // Tidy removes what killed runs left in the target, if nobody works there. Unlike Apply it looks everywhere: the note

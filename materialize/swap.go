@@ -115,9 +115,11 @@ func (r *run) discardIn(parent *dir, s *stage) {
 }
 
 // remove removes a staging directory. That it cannot be removed spoils nothing: it is swept later.
-func (r *run) remove(parent *dir, name string) {
-	if err := parent.removeAll(name); err != nil {
+func (r *run) remove(parent *dir, name string) (removed bool) {
+	err := parent.removeAll(name)
+	if err != nil {
 		r.leftovers.Store(true)
 		r.warn("an older version cannot be removed", err)
 	}
+	return err == nil
 }
