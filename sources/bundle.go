@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/event"
@@ -43,6 +44,7 @@ const bundleName ident.Name = ".all"
 type bundled struct {
 	entry
 	texts map[ident.Name][]byte
+	news  atomic.Bool // it is to be kept
 }
 
 // entryOf is what a cache keeps of a name that it has from a bundle alone; nil where it has nothing.
@@ -63,7 +65,7 @@ func (d *cacheDir) bundle() *bundled {
 	if err != nil {
 		return nil
 	}
-	return &bundled{*e, texts}
+	return &bundled{entry: *e, texts: texts}
 }
 
 // Expect implements Expecter.
@@ -131,7 +133,7 @@ func (c *Cached) fetchBundle(ctx context.Context) (*bundled, error) {
 	case doc.NotModified:
 		if doc.MaxAge > 0 {
 			old.keepUntil(c.opt.Now(), doc.MaxAge)
-			c.dir.write(bundleName, &old.entry)
+			old.news.Store(true)
 		}
 		return old, nil
 	}
@@ -141,7 +143,7 @@ func (c *Cached) fetchBundle(ctx context.Context) (*bundled, error) {
 	}
 	c.remember(old, b)
 	b.keepUntil(c.opt.Now(), doc.MaxAge)
-	c.dir.write(bundleName, &b.entry)
+	b.news.Store(true)
 	return b, nil
 }
 
@@ -163,6 +165,9 @@ func (c *Cached) fromBundle(ctx context.Context, name ident.Name, old *kept) (ix
 	b, err := c.current(ctx)
 	if b == nil || err != nil {
 		return nil, false, err
+	}
+	if b.news.CompareAndSwap(true, false) { // by one, while the others go on
+		c.dir.write(bundleName, &b.entry)
 	}
 	text, ok := b.texts[name]
 	if !ok {
