@@ -79,7 +79,6 @@ type Client struct {
 	opt     Options
 	proxy   func(*url.URL) (*url.URL, error)
 	deepest atomic.Int64 // the most round trips, one after the other, that an answer has taken
-	roots   sync.Once    // reads the system's certificates
 }
 
 // New makes a client.
@@ -144,6 +143,8 @@ type Site struct {
 	opt       SiteOptions
 	origin    origin.Origin
 	transport *http.Transport
+	pem       []byte    // of CAFile
+	roots     sync.Once // reads the certificates: see readRoots
 
 	mu      sync.Mutex
 	reached *origin.Reach // of the addresses that the registry itself was reached at; nil: not yet
@@ -161,15 +162,15 @@ func (c *Client) Site(opt SiteOptions) (*Site, error) {
 		return nil, &RefusedError{Target: origin.Show(opt.Base), Reason: ErrInsecure.Error(),
 			HintText: "use https, or allow it with insecure: true in the config.yml of your own OPKG_HOME"}
 	}
-	roots, err := rootsWith(opt.CAFile)
-	if err != nil {
+	var err error
+	if s.pem, err = readCertificates(opt.CAFile); err != nil {
 		return nil, err
 	}
 	lim := c.opt.Limits
 	s.transport = &http.Transport{
 		Proxy:                  s.proxyFor,
 		DialContext:            s.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    lim.Connect,
 		ResponseHeaderTimeout:  lim.Header,
 		MaxResponseHeaderBytes: lim.HeaderSize,
@@ -197,8 +198,8 @@ func (s *Site) gateOf(u *url.URL) *gate {
 // Close drops idle connections.
 func (s *Site) Close() { s.transport.CloseIdleConnections() }
 
-// rootsWith is the system's certificates and those in file; nil, which means the system's, for no file.
-func rootsWith(file string) (*x509.CertPool, error) {
+// readCertificates is the text of a file of certificates; nil for no file.
+func readCertificates(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -206,12 +207,22 @@ func rootsWith(file string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read ca-file: %w", err)
 	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca-file %s holds no certificate in PEM form", file)
+	}
+	return pem, nil
+}
+
+// readRoots reads the certificates that the site's are judged by: the system's, which takes some milliseconds, and those of CAFile. It comes
+// before the first handshake, whose configuration it completes.
+func (s *Site) readRoots() {
 	pool, err := x509.SystemCertPool()
+	if s.pem == nil {
+		return // the system's are known now
+	}
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca-file %s holds no certificate in PEM form", file)
-	}
-	return pool, nil
+	pool.AppendCertsFromPEM(s.pem)
+	s.transport.TLSClientConfig.RootCAs = pool
 }

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -53,9 +52,9 @@ func (s *Site) dial(ctx context.Context, network, addr string) (net.Conn, error)
 			return judge.checkReach(ctx, addr, origin.ReachOf(ap.Addr()))
 		}
 	}
-	var reading sync.WaitGroup
-	if s.opt.Base.Scheme == "https" {
-		reading.Go(func() { s.c.roots.Do(readSystemRoots) })
+	var reading sync.WaitGroup // while the server is reached, rather than when it waits for its own certificate to be judged
+	if s.opt.Base.Scheme == "https" || s.pem != nil {
+		reading.Go(func() { s.roots.Do(s.readRoots) })
 	}
 	conn, err := d.DialContext(ctx, network, addr)
 	reading.Wait()
@@ -64,10 +63,6 @@ func (s *Site) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	}
 	return conn, err
 }
-
-// readSystemRoots has the system's certificates read, which takes some milliseconds the first time: now, rather than when the server waits for
-// its own to be judged.
-func readSystemRoots() { _, _ = x509.SystemCertPool() }
 
 // noteReach keeps the least reach of the registry's addresses.
 func (s *Site) noteReach(a net.Addr) {
