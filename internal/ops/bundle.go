@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
@@ -83,7 +85,7 @@ func (d *regDir) makeBundle() ([]byte, error) {
 	return data, err
 }
 
-// indexes are all index files, as they stand; none where they are too many for a bundle.
+// indexes are all index files that can be read, as they stand; none where they are too many for a bundle. What is missing in a bundle is asked for itself.
 func (d *regDir) indexes() ([]registry.Bundled, error) {
 	names, _, err := d.names()
 	if err != nil {
@@ -93,11 +95,8 @@ func (d *regDir) indexes() ([]registry.Bundled, error) {
 	size := 0
 	for _, name := range names {
 		data, err := d.read(registry.IndexPath(name), registry.MaxIndexSize)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
-			return nil, err
+			continue
 		}
 		if size += len(data) + ident.MaxName + 20; size > registry.MaxBundleText {
 			return nil, nil
@@ -137,8 +136,8 @@ func (d *regDir) checkBundle() *RegistryFault {
 		}
 		delete(has, ix.Name)
 	}
-	for name := range has {
-		return fault("it has " + string(name) + ", which has no index")
+	if len(has) > 0 {
+		return fault("it has " + string(slices.Min(slices.Collect(maps.Keys(has)))) + ", which has no index")
 	}
 	return nil
 }
