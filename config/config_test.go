@@ -86,6 +86,8 @@ func TestLoad(t *testing.T) {
 		{"scopes are sorted", "scopes: {'@b': 'https://b.test'}", "scopes: {'@a': 'https://a.test'}", "default=https://registry.openpackage.dev/; @a==https://a.test/; @b==https://b.test/"},
 		{"both agree", "registries: {a: 'https://a.test'}\nscopes: {'@s': a}", "registries: {a: {url: 'https://A.test/', token-env: T}}\nscopes: {'@s': 'https://a.test/'}",
 			"a=https://a.test/ token=T; @s=a=https://a.test/ token=T"},
+		{"one registry by one alias", "registries: {a: 'https://a.test/'}", "registries: {a: {url: 'https://a.test/', token-env: T}}", "a=https://a.test/ token=T"},
+		{"plain http that the user allows", "registries: {a: 'http://a.test/'}", "registries: {a: {url: 'http://a.test/', insecure: true}}", "a=http://a.test/ insecure"},
 		{"one registry by two aliases", "registries: {b: 'https://a.test/'}", "registries: {a: {url: 'https://a.test/', token-env: T}}", "b=https://a.test/ token=T; a=https://a.test/ token=T"},
 		{"one directory in two spellings", "registries: {a: 'file:../../home/eve/reg'}", "registries: {a: 'file:~/reg'}", "a=file:../../home/eve/reg dir=/home/eve/reg"},
 		{"artifact-hosts", "", "artifact-hosts: [CDN.test., 'b.test:443', 'c.test:8443', cdn.test]", "default=https://registry.openpackage.dev/; host=b.test; host=c.test:8443; host=cdn.test"},

@@ -39,14 +39,18 @@ func Merge(workspace, user *File) (*Config, error) {
 func (c *Config) mergeRegistries(workspace, user []Registry) error {
 	c.Registries = slices.Clone(workspace)
 	for _, u := range user {
-		w, named := c.ByAlias(u.Alias)
-		if !named {
+		i := slices.IndexFunc(c.Registries, func(r Registry) bool { return r.Alias == u.Alias })
+		if i < 0 {
 			c.Registries = append(c.Registries, u)
-		} else if !samePlace(w, u) {
+			continue
+		}
+		w := &c.Registries[i]
+		if !samePlace(*w, u) {
 			return &Error{File: w.File, Line: w.Line, Column: w.column,
 				Msg:      fmt.Sprintf("registry %s is %s here, but your own %s:%d says %s", w.Alias, w.Source, u.File, u.Line, u.Source),
 				HintText: "a repository cannot change what your own file names: use another alias, or remove yours"}
 		}
+		w.takeSettings(u)
 	}
 	if len(c.Registries) == 0 {
 		c.Registries = []Registry{{Alias: DefaultAlias, Source: DefaultSource, Origin: BuiltIn}}
@@ -148,10 +152,14 @@ func (c *Config) share() error {
 		}
 	}
 	for _, r := range mentions {
-		k := known[r.Source]
-		r.TokenEnv, r.HeaderEnv, r.CAFile, r.Insecure = k.TokenEnv, k.HeaderEnv, k.CAFile, k.Insecure
+		r.takeSettings(known[r.Source])
 	}
 	return nil
+}
+
+// takeSettings gives a registry what another mention of it says. A workspace's file says nothing of the kind.
+func (r *Registry) takeSettings(of Registry) {
+	r.TokenEnv, r.HeaderEnv, r.CAFile, r.Insecure = of.TokenEnv, of.HeaderEnv, of.CAFile, of.Insecure
 }
 
 func (r Registry) hasSettings() bool {
