@@ -14,14 +14,23 @@ import (
 // gzip. Who needs many of them asks once.
 const BundlePath = "indexes.gz"
 
-// Limits of a bundle, in bytes. A registry that has more does without.
+// Limits of a bundle. A registry that has more does without.
 const (
-	MaxBundleSize = 8 << 20  // as it is served
-	MaxBundleText = 64 << 20 // inflated
+	MaxBundleSize     = 8 << 20  // bytes, as it is served
+	MaxBundleText     = 64 << 20 // bytes, inflated
+	MaxBundlePackages = 200_000
 )
 
-// bundleHeader is the first line of a bundle. Another number is that of a newer opkg.
-const bundleHeader = "opkg indexes v1\n"
+// bundleHeader is the first line of a bundle, with a version.
+const (
+	bundleForm   = "opkg indexes v"
+	bundleHeader = bundleForm + "1\n"
+)
+
+// BundleFormError says that a bundle has a form that came after this opkg.
+type BundleFormError struct{ File string }
+
+func (e *BundleFormError) Error() string { return e.File + " was written by a newer opkg" }
 
 // Bundled is one index of a bundle.
 type Bundled struct {
@@ -48,7 +57,8 @@ func FormatBundle(indexes []Bundled) []byte {
 	return b
 }
 
-// ParseBundle finds the indexes in an inflated bundle. They are parts of data, and are not read here: that is ParseIndex's. The error is an *Error.
+// ParseBundle finds the indexes in an inflated bundle. They are parts of data, and are not read here: that is ParseIndex's. The error is an *Error or a
+// *BundleFormError.
 func ParseBundle(file string, data []byte) (map[ident.Name][]byte, error) {
 	fail := func(pos int, format string, args ...any) error {
 		line, _ := position(data, pos)
@@ -58,6 +68,8 @@ func ParseBundle(file string, data []byte) (map[ident.Name][]byte, error) {
 	switch {
 	case len(data) > MaxBundleText:
 		return nil, &Error{File: file, Msg: fmt.Sprintf("it has more than %d bytes", MaxBundleText)}
+	case !ok && bytes.HasPrefix(data, []byte(bundleForm)):
+		return nil, &BundleFormError{File: file}
 	case !ok:
 		return nil, fail(0, "it does not begin with %q", strings.TrimSpace(bundleHeader))
 	}
@@ -77,6 +89,8 @@ func ParseBundle(file string, data []byte) (map[ident.Name][]byte, error) {
 		switch {
 		case err != nil:
 			return nil, fail(at, "%v", err)
+		case len(indexes) == MaxBundlePackages:
+			return nil, fail(at, "it has more than %d packages", MaxBundlePackages)
 		case parsed <= last:
 			return nil, fail(at, "%s is not behind %s, in the order of their bytes", parsed, last)
 		}

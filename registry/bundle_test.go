@@ -36,7 +36,6 @@ func TestMalformedBundles(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                  `indexes.gz:1: it does not begin with "opkg indexes v1"`,
 		"<html>":                            "does not begin with",
-		"opkg indexes v2\n":                 "does not begin with",
 		"opkg indexes v1\na":                "indexes.gz:2: want a name and a number of bytes",
 		"opkg indexes v1\na \n":             "want a name and a number",
 		"opkg indexes v1\na -1\n":           "want a name and a number",
@@ -54,6 +53,13 @@ func TestMalformedBundles(t *testing.T) {
 		if !errors.As(err, &bad) || !strings.Contains(bad.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+func TestNewerBundle(t *testing.T) {
+	_, err := ParseBundle("indexes.gz", []byte("opkg indexes v2\nwhatever"))
+	if newer := (*BundleFormError)(nil); !errors.As(err, &newer) || newer.Error() != "indexes.gz was written by a newer opkg" {
+		t.Error(err)
 	}
 }
 

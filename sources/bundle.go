@@ -42,66 +42,39 @@ const bundleName ident.Name = ".all"
 
 // bundled are the documents of a bundle.
 type bundled struct {
-	entry
-	texts map[ident.Name][]byte
-	news  atomic.Bool // it is to be kept
-}
-
-// entryOf is what a cache keeps of a name that it has from a bundle alone; nil where it has nothing.
-func (b *bundled) entryOf(name ident.Name) *entry {
-	if b == nil || b.texts[name] == nil {
-		return nil
-	}
-	return &entry{From: b.From, Until: b.Until, data: b.texts[name]}
-}
-
-// bundle is the bundle that is kept; nil where there is none that can be read.
-func (d *cacheDir) bundle() *bundled {
-	e := d.read(bundleName)
-	if e == nil || e.Missing {
-		return nil
-	}
-	texts, err := registry.ParseBundle(registry.BundlePath, e.data)
-	if err != nil {
-		return nil
-	}
-	return &bundled{entry: *e, texts: texts}
+	texts   map[ident.Name][]byte
+	noStore bool                  // they must not be kept
+	keep    atomic.Pointer[entry] // is to be kept itself, by whoever takes it; nil: by nobody
 }
 
 // Expect implements Expecter.
 func (c *Cached) Expect(names int) { c.expected.Store(int64(names)) }
 
-// Expect tells the registries which names will probably be asked for. It asks nothing.
-func (r *Router) Expect(ctx context.Context, names []ident.Name) error {
+// Expect tells the registries which names will probably be asked for. It asks nothing. What is wrong with a registry, shows when it is asked.
+func (r *Router) Expect(ctx context.Context, names []ident.Name) {
 	counts := map[ident.SourceID]int{}
 	for _, name := range names {
-		list, _ := r.candidates(name)
-		if len(list) == 0 {
-			continue
+		if list, _ := r.candidates(name); len(list) > 0 {
+			counts[list[0].Source]++ // whether the next is asked, only the answer tells
 		}
-		counts[list[0].Source]++ // whether the next is asked, only the answer tells
 	}
 	for _, reg := range r.distinct() {
-		n := counts[reg.Source]
-		if n == 0 {
-			continue
+		if n := counts[reg.Source]; n > 0 {
+			if src, err := r.source(ctx, reg); err == nil {
+				src.Expect(n)
+			}
 		}
-		src, err := r.source(ctx, reg)
-		if err != nil {
-			return err
-		}
-		src.Expect(n)
 	}
-	return nil
 }
 
 // current is the bundle as the registry has it now, asked for once; nil where it is not asked for, or there is none.
 func (c *Cached) current(ctx context.Context) (*bundled, error) {
-	if c.expected.Load() < minBundled {
+	src, ok := c.src.(BundleRevalidator)
+	if !ok || c.expected.Load() < minBundled {
 		return nil, nil
 	}
 	return c.bundles.do(ctx, struct{}{}, func() (*bundled, error) {
-		b, err := c.fetchBundle(ctx)
+		b, err := c.fetchBundle(ctx, src)
 		if err != nil && ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -114,15 +87,21 @@ func (c *Cached) current(ctx context.Context) (*bundled, error) {
 	})
 }
 
-func (c *Cached) fetchBundle(ctx context.Context) (*bundled, error) {
-	src, ok := c.src.(BundleRevalidator)
-	if !ok {
-		return nil, nil
+func (c *Cached) fetchBundle(ctx context.Context, src BundleRevalidator) (*bundled, error) {
+	parse := func(data []byte) (map[ident.Name][]byte, error) {
+		return registry.ParseBundle(string(c.ID())+registry.BundlePath, data)
 	}
 	opt := FetchOptions{NoCache: c.opt.Refresh}
-	old := c.keptBundle()
+	var kept map[ident.Name][]byte
+	old := c.dir.read(bundleName)
 	if old != nil {
-		opt.ETag = old.ETag
+		var err error
+		if kept, err = parse(old.data); err == nil {
+			opt.ETag = old.ETag
+		}
+	}
+	if kept != nil && !c.opt.Refresh && old.fresh(c.opt.Now()) {
+		return &bundled{texts: kept}, nil
 	}
 	doc, err := src.FetchBundle(ctx, opt, bundleBytes+bundleBytesEach*c.expected.Load())
 	switch {
@@ -131,60 +110,71 @@ func (c *Cached) fetchBundle(ctx context.Context) (*bundled, error) {
 	case doc.NotModified && opt.ETag == "":
 		return nil, errors.New("it says that nothing is modified, to who has nothing")
 	case doc.NotModified:
+		b := &bundled{texts: kept}
 		if doc.MaxAge > 0 {
 			old.keepUntil(c.opt.Now(), doc.MaxAge)
-			old.news.Store(true)
+			b.keep.Store(old)
 		}
-		return old, nil
+		return b, nil
 	}
-	b := &bundled{entry: entry{ETag: doc.ETag, data: doc.Data}}
-	if b.texts, err = registry.ParseBundle(string(c.ID())+registry.BundlePath, doc.Data); err != nil || doc.NoStore {
+	b := &bundled{noStore: doc.NoStore}
+	if b.texts, err = parse(doc.Data); err != nil || doc.NoStore {
 		return b, err
 	}
-	c.remember(old, b)
-	b.keepUntil(c.opt.Now(), doc.MaxAge)
-	b.news.Store(true)
+	e := &entry{ETag: doc.ETag, data: doc.Data}
+	e.keepUntil(c.opt.Now(), doc.MaxAge)
+	b.keep.Store(e)
 	return b, nil
 }
 
-// remember keeps on its own what the bundle that is kept says of a name and the new one says otherwise, until the name is asked for and the two are
-// compared.
-func (c *Cached) remember(old, now *bundled) {
-	if old == nil {
-		return
-	}
-	for name, text := range old.texts {
-		if !bytes.Equal(text, now.texts[name]) && c.dir.head(name) == nil {
-			c.dir.write(name, &entry{data: text})
-		}
-	}
-}
-
-// fromBundle answers for a name from the bundle; ok is false where the registry is to be asked for the name itself. old is what was known of it.
-func (c *Cached) fromBundle(ctx context.Context, name ident.Name, old *kept) (ix *registry.Index, ok bool, err error) {
+// fromBundle answers for a name from the bundle; nil where the registry is to be asked for the name itself. old is what was known of it.
+func (c *Cached) fromBundle(ctx context.Context, name ident.Name, old *kept) (*registry.Index, error) {
 	b, err := c.current(ctx)
 	if b == nil || err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if b.news.CompareAndSwap(true, false) { // by one, while the others go on
-		c.dir.write(bundleName, &b.entry)
+	if e := b.keep.Swap(nil); e != nil { // by one, while the others go on
+		c.dir.write(bundleName, e)
 	}
 	text, ok := b.texts[name]
-	if !ok {
-		return nil, false, nil
+	switch {
+	case !ok:
+		return nil, nil
+	case old != nil && !old.Missing && bytes.Equal(old.data, text):
+		return old.index, nil
 	}
-	if old != nil && !old.Missing && bytes.Equal(old.data, text) {
-		return old.index, true, nil
+	ix, err := c.src.Parse(name, text)
+	if err != nil || old != nil && !old.agrees(ix) { // the bundle may be damaged, or older: the index itself has the last word
+		return nil, nil
 	}
-	if ix, err = c.src.Parse(name, text); err != nil {
-		return nil, false, nil // its own index.json has the last word
-	}
-	if old != nil {
-		e := entry{data: text, From: b.From, Until: b.Until}
-		if e.Gone, err = c.compare(name, old, ix); err != nil {
-			return nil, false, err
+	if !b.noStore {
+		e := entry{data: text}
+		if old != nil {
+			e.Gone = old.Gone
 		}
 		c.dir.write(name, &e)
 	}
-	return ix, true, nil
+	return ix, nil
+}
+
+// agrees reports whether ix has all versions that were seen before, as they were.
+func (k *kept) agrees(ix *registry.Index) bool {
+	now := make(map[string]ident.SHA256, len(ix.Releases))
+	for i := range ix.Releases {
+		now[ix.Releases[i].Version.String()] = ix.Releases[i].SHA256
+	}
+	for v := range k.Gone {
+		if _, back := now[v]; back {
+			return false
+		}
+	}
+	if k.index == nil {
+		return true
+	}
+	for i := range k.index.Releases {
+		if r := &k.index.Releases[i]; now[r.Version.String()] != r.SHA256 {
+			return false
+		}
+	}
+	return true
 }

@@ -43,7 +43,33 @@ type CacheOptions struct {
 	Now      func() time.Time // nil: time.Now
 	Offline  bool             // ask nothing, and answer from what is kept
 	Refresh  bool             // ask even for what is still fresh
+	Asked    *Asked           // what need not be asked again; nil: all is
 	Observer event.Observer
+}
+
+// Asked remembers what registries said of names that a run asked for one by one. The zero Asked is empty; it is safe for concurrent use.
+type Asked struct{ answers sync.Map } // askedName → *registry.Index; nil: the registry does not have the name
+
+type askedName struct {
+	source ident.SourceID
+	name   ident.Name
+}
+
+func (a *Asked) note(id ident.SourceID, name ident.Name, ix *registry.Index) {
+	if a != nil {
+		a.answers.Store(askedName{id, name}, ix)
+	}
+}
+
+func (a *Asked) answer(id ident.SourceID, name ident.Name) (ix *registry.Index, known bool) {
+	if a == nil {
+		return nil, false
+	}
+	v, known := a.answers.Load(askedName{id, name})
+	if known {
+		ix = v.(*registry.Index)
+	}
+	return ix, known
 }
 
 // Cached keeps the indexes of a Source on disk, and what they said before in mind: a version that vanished is a warning, a
@@ -54,9 +80,8 @@ type Cached struct {
 	opt CacheOptions
 	dir *cacheDir
 
-	expected   atomic.Int64             // names, by Expect
-	bundles    memo[struct{}, *bundled] // see current
-	keptBundle func() *bundled          // of an earlier run
+	expected atomic.Int64             // names, by Expect
+	bundles  memo[struct{}, *bundled] // see current
 }
 
 // NewCached wraps src. Nothing is read yet.
@@ -64,8 +89,7 @@ func NewCached(src Revalidator, opt CacheOptions) *Cached {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	dir := cacheDirOf(opt.Dir, src.ID())
-	return &Cached{src: src, opt: opt, dir: dir, keptBundle: sync.OnceValue(dir.bundle)}
+	return &Cached{src: src, opt: opt, dir: cacheDirOf(opt.Dir, src.ID())}
 }
 
 // ID implements Source.
@@ -87,6 +111,17 @@ func (e *offlineError) Hint() string  { return "run the command once with the ne
 
 // List implements Source.
 func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, error) {
+	ix, known := c.opt.Asked.answer(c.ID(), name)
+	switch {
+	case !known:
+		return c.list(ctx, name)
+	case ix == nil:
+		return nil, &NotFoundError{Name: name, Asked: []string{string(c.ID())}}
+	}
+	return ix, nil
+}
+
+func (c *Cached) list(ctx context.Context, name ident.Name) (*registry.Index, error) {
 	defer c.dir.pack.use()()
 	old := c.load(name)
 	switch {
@@ -97,7 +132,7 @@ func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, er
 	case c.opt.Offline, old != nil && !c.opt.Refresh && old.fresh(c.opt.Now()):
 		return old.index, nil
 	}
-	if ix, ok, err := c.fromBundle(ctx, name, old); ok || err != nil {
+	if ix, err := c.fromBundle(ctx, name, old); ix != nil || err != nil {
 		return ix, err
 	}
 	opt := FetchOptions{NoCache: c.opt.Refresh}
@@ -109,6 +144,7 @@ func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, er
 	switch {
 	case errors.As(err, &missing):
 		c.noteMissing(name, old)
+		c.opt.Asked.note(c.ID(), name, nil)
 		return nil, err
 	case err != nil:
 		return nil, err
@@ -119,9 +155,14 @@ func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, er
 			old.keepUntil(c.opt.Now(), doc.MaxAge)
 			c.dir.write(name, &old.entry)
 		}
+		c.opt.Asked.note(c.ID(), name, old.index)
 		return old.index, nil
 	}
-	return c.take(name, old, doc)
+	ix, err := c.take(name, old, doc)
+	if err == nil {
+		c.opt.Asked.note(c.ID(), name, ix)
+	}
+	return ix, err
 }
 
 // kept is an entry with its index parsed; index is nil where the registry never had the name.
@@ -133,9 +174,6 @@ type kept struct {
 // load reads what is kept of a name; what cannot be read is not there.
 func (c *Cached) load(name ident.Name) *kept {
 	e := c.dir.read(name)
-	if e == nil {
-		e = c.keptBundle().entryOf(name)
-	}
 	if e == nil {
 		return nil
 	}

@@ -76,21 +76,12 @@ func (d *cacheDir) large(name ident.Name) string {
 func CachedNames(dir string, id ident.SourceID) []ident.Name {
 	var names []ident.Name
 	d := cacheDirOf(dir, id)
-	seen := map[ident.Name]bool{}
 	for _, name := range d.pack.names() {
-		seen[name] = true
 		if _, err := ident.ParseName(string(name)); err != nil {
 			continue
 		}
 		if e := d.head(name); e != nil && !e.Missing {
 			names = append(names, name)
-		}
-	}
-	if b := d.bundle(); b != nil {
-		for name := range b.texts {
-			if !seen[name] {
-				names = append(names, name)
-			}
 		}
 	}
 	slices.Sort(names)
@@ -103,8 +94,12 @@ func (d *cacheDir) read(name ident.Name) *entry {
 	if e == nil || e.Large == "" {
 		return e
 	}
+	most := int64(registry.MaxIndexSize)
+	if name == bundleName {
+		most = registry.MaxBundleText
+	}
 	fi, err := os.Stat(d.large(name))
-	if err != nil || fi.Size() > registry.MaxIndexSize {
+	if err != nil || fi.Size() > most {
 		return nil
 	}
 	if e.data, err = os.ReadFile(d.large(name)); err != nil || digest(e.data) != e.Large {

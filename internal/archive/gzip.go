@@ -30,10 +30,10 @@ func Gunzip(name string, data []byte, most int64) ([]byte, error) {
 	n, err := src.claimed()
 	switch {
 	case err != nil:
+	case n/maxDeflate > src.size: // what is cut short says anything of its length
+		err = wrongLength()
 	case n > most:
 		err = unsafef("it inflates to more than %d bytes", most)
-	case n/maxDeflate > src.size:
-		err = wrongLength()
 	default:
 		text := make([]byte, n)
 		if err = gunzip(new(inflate.Decoder), data, text); err == nil {

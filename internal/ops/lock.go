@@ -152,18 +152,21 @@ func describeChange(c lock.Change) string {
 }
 
 // resolve solves and turns the solution into a lock. An index may be used for a while without asking again, and many may come out of one
-// file: where that gives no solution, each index as it stands has the last word.
+// file: where that gives no solution, or contradicts the lock, each index as it stands has the last word.
 func (ws *Workspace) resolve(ctx context.Context, old *lock.Lock, opt LockOptions) (*lock.Lock, solver.Stats, error) {
 	first := askUsual
 	if opt.Upgrade || len(opt.Names) > 0 {
 		first = askAnew
 	}
 	l, stats, err := ws.resolveWith(ctx, old, opt, first)
-	if as[*solver.NoSolutionError](err) && !ws.world.Offline {
+	if (as[*solver.NoSolutionError](err) || as[*ChangedError](err) || errors.Is(err, errBehind)) && !ws.world.Offline {
 		return ws.resolveWith(ctx, old, opt, askEach)
 	}
 	return l, stats, err
 }
+
+// errBehind says that a registry does not offer a version that is locked from it.
+var errBehind = errors.New("a locked version is not offered")
 
 // asking is how registries are asked.
 type asking int
@@ -186,13 +189,14 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 		return nil, solver.Stats{}, err
 	}
 	if how != askEach {
-		if err := router.Expect(ctx, namesToAsk(requires, old)); err != nil {
-			return nil, solver.Stats{}, err
-		}
+		router.Expect(ctx, namesToAsk(requires, old))
 	}
 	sol, err := cat.solve(ctx, problem)
 	if err != nil {
 		return nil, solver.Stats{}, cat.explainUnknown(ctx, requires, err)
+	}
+	if how != askEach && !ws.world.Offline && cat.behind(old) {
+		return nil, sol.Stats, errBehind
 	}
 	l := &lock.Lock{Requires: requires, Overrides: ws.Overrides(), Packages: make([]lock.Package, len(sol.Decisions))}
 	for i, d := range sol.Decisions {

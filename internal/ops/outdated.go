@@ -77,9 +77,7 @@ func (w *World) Outdated(ctx context.Context, opt OutdatedOptions) (list []Outda
 	for i := range list {
 		names[i] = list[i].Name
 	}
-	if err := router.Expect(ctx, names); err != nil {
-		return nil, nil, err
-	}
+	router.Expect(ctx, names)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(fetchParallel)
 	for i := range list {

@@ -303,6 +303,22 @@ func (c *catalog) answer(ctx context.Context, name ident.Name) (*answer, error) 
 	return a, nil
 }
 
+// behind reports whether what was answered lacks a version that is locked from the registry that answered.
+func (c *catalog) behind(old *lock.Lock) bool {
+	if old == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range old.Packages {
+		p := &old.Packages[i]
+		if a := c.answers[p.Name]; a != nil && p.Source == a.Source.ID() && a.find(p.Version) == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // release finds one version that Versions listed.
 func (c *catalog) release(ctx context.Context, name ident.Name, v ident.Version) (*registry.Release, error) {
 	a, err := c.answer(ctx, name)

@@ -23,7 +23,7 @@ func (s *Source) FetchBundle(ctx context.Context, opt sources.FetchOptions, most
 	}
 	doc := document(got)
 	if !doc.NotModified && archive.IsGzip(doc.Data) { // else the server said that gzip is its encoding, and the transport took it off
-		text, err := archive.Gunzip(u.String(), doc.Data, registry.MaxBundleText)
+		text, err := archive.Gunzip("", doc.Data, registry.MaxBundleText)
 		if err != nil {
 			return nil, &registry.Error{File: u.String(), Msg: err.Error()}
 		}
