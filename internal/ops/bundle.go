@@ -3,8 +3,10 @@ package ops
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 
 	"github.com/openpackage/opkg/ident"
@@ -18,38 +20,36 @@ import (
 // asideName is where a bundle stands that is not served.
 const asideName = maintenanceDir + "/" + registry.BundlePath
 
-// changing has f replace indexes. A registry without a bundle gets one only if that is asked. The caller holds the lock.
-func (d *regDir) changing(create bool, f func() error) error {
-	there, err := d.setAside()
-	if err != nil {
-		return err
-	}
-	err = f()
-	if there || create {
-		err = errors.Join(err, d.writeBundle())
-	}
-	return err
-}
-
-// setAside takes the bundle away from those who read the registry, if there is one.
-func (d *regDir) setAside() (there bool, err error) {
-	err = d.root.Rename(registry.BundlePath, asideName)
+// setAside takes the bundle away from those who read the registry, if there is one. The caller holds the lock.
+func (d *regDir) setAside() error {
+	err := d.root.Rename(registry.BundlePath, asideName)
 	switch {
 	case err == nil:
+		d.syncDir(maintenanceDir)
 		d.syncDir(".")
-		return true, nil
+		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	}
-	return false, d.within(err)
-}
-
-// finishBundle makes the bundle that a killed writer put aside, and did not come to make anew.
-func (d *regDir) finishBundle() error {
-	if _, err := d.root.Lstat(asideName); err != nil {
 		return nil
 	}
-	return d.writeBundle()
+	return fmt.Errorf("put %s aside: %w", d.file(registry.BundlePath), err)
+}
+
+// replaceIndex makes an index hold data.
+func (d *regDir) replaceIndex(name ident.Name, data []byte) error {
+	if err := d.setAside(); err != nil {
+		return err
+	}
+	return d.replace(registry.IndexPath(name), data)
+}
+
+// finishBundle makes the bundle that was put aside, by whomever. That it cannot be made costs time, not the registry.
+func (d *regDir) finishBundle(w *World) {
+	if _, err := d.root.Lstat(asideName); err != nil {
+		return
+	}
+	if err := d.writeBundle(); err != nil {
+		w.warn(fmt.Sprintf("%s could not be written, and is left out: %v", d.file(registry.BundlePath), err), "opkg registry index "+d.dir+" writes it")
+	}
 }
 
 // writeBundle makes the bundle of all indexes. A registry that has more of them than a bundle may hold, or one that nobody could read, has none.
@@ -69,13 +69,13 @@ func (d *regDir) writeBundle() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return d.within(err)
+	return err
 }
 
 // makeBundle is the bundle as the indexes want it; nil where there is to be none.
 func (d *regDir) makeBundle() ([]byte, error) {
-	indexes, err := d.indexes()
-	if len(indexes) == 0 || err != nil {
+	indexes, fit, err := d.indexes()
+	if err != nil || !fit || len(indexes) == 0 {
 		return nil, err
 	}
 	data, err := archive.Gzip(registry.FormatBundle(indexes))
@@ -85,59 +85,62 @@ func (d *regDir) makeBundle() ([]byte, error) {
 	return data, err
 }
 
-// indexes are all index files that can be read, as they stand; none where they are too many for a bundle. What is missing in a bundle is asked for itself.
-func (d *regDir) indexes() ([]registry.Bundled, error) {
+// indexes are all index files that can be read, as they stand, unless they are too many for a bundle. What is missing in a bundle is asked for itself.
+func (d *regDir) indexes() (all []registry.Bundled, fit bool, err error) {
 	names, _, err := d.names()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var out []registry.Bundled
 	size := 0
 	for _, name := range names {
 		data, err := d.read(registry.IndexPath(name), registry.MaxIndexSize)
 		if err != nil {
 			continue
 		}
-		if size += len(data) + ident.MaxName + 20; size > registry.MaxBundleText {
-			return nil, nil
+		size += len(data) + ident.MaxName + 20
+		if size > registry.MaxBundleText || len(all) == registry.MaxBundlePackages {
+			return nil, false, nil
 		}
-		out = append(out, registry.Bundled{Name: name, Data: data})
+		all = append(all, registry.Bundled{Name: name, Data: data})
 	}
-	return out, nil
+	return all, true, nil
 }
 
-// checkBundle holds the bundle against the indexes.
+// checkBundle holds the bundle against the indexes. One of a form that this opkg does not know is not judged.
 func (d *regDir) checkBundle() *RegistryFault {
 	fault := func(text string) *RegistryFault {
 		return &RegistryFault{Severity: CheckError, Kind: "bundle", Text: registry.BundlePath + ": " + text + ": opkg registry index writes it anew"}
 	}
 	data, err := d.read(registry.BundlePath, registry.MaxBundleSize)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	case err != nil:
-		return fault(err.Error())
 	}
-	text, err := archive.Gunzip(d.file(registry.BundlePath), data, registry.MaxBundleText)
-	if err != nil {
-		return fault(err.Error())
+	var text []byte
+	if err == nil {
+		text, err = archive.Gunzip("", data, registry.MaxBundleText)
 	}
-	has, err := registry.ParseBundle(d.file(registry.BundlePath), text)
-	if err != nil {
-		return fault(err.Error())
+	var has map[ident.Name][]byte
+	if err == nil {
+		has, err = registry.ParseBundle(path.Base(registry.BundlePath), text)
 	}
-	indexes, err := d.indexes()
+	if newer := (*registry.BundleFormError)(nil); errors.As(err, &newer) {
+		return nil
+	}
 	if err != nil {
-		return nil // that is a fault of its own
+		return fault(oneLine(err))
+	}
+	indexes, fit, err := d.indexes()
+	if err != nil || !fit {
+		return fault("the indexes are too many for it, or cannot be read")
 	}
 	for _, ix := range indexes {
 		if !bytes.Equal(has[ix.Name], ix.Data) {
-			return fault("it says something else of " + string(ix.Name) + " than " + registry.IndexPath(ix.Name))
+			return fault(fmt.Sprintf("it says something else of %s than %s", ix.Name, registry.IndexPath(ix.Name)))
 		}
 		delete(has, ix.Name)
 	}
 	if len(has) > 0 {
-		return fault("it has " + string(slices.Min(slices.Collect(maps.Keys(has)))) + ", which has no index")
+		return fault(fmt.Sprintf("it has %s, whose index is not there or cannot be read", slices.Min(slices.Collect(maps.Keys(has)))))
 	}
 	return nil
 }

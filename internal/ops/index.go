@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -93,13 +94,13 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 			res.Written = append(res.Written, registry.IndexPath(name))
 		}
 	}
-	if len(res.Written) > 0 {
-		err = d.changing(true, func() error { return replaceIndexes(d, names, jobs) })
-	} else if bundle := d.stampOf(registry.BundlePath); looked || len(state.Packages) != len(ixr.known.Packages) || !bundle.is(ixr.known.Bundle) {
-		err = d.writeBundle()
-	}
-	if err != nil {
+	if err := replaceIndexes(d, names, jobs); err != nil {
 		return nil, err
+	}
+	if bundle := d.stampOf(registry.BundlePath); looked || len(state.Packages) != len(ixr.known.Packages) || !bundle.is(ixr.known.Bundle) {
+		if err := d.writeBundle(); err != nil {
+			return nil, d.within(err)
+		}
 	}
 	state.Bundle = d.stampOf(registry.BundlePath)
 	for i, name := range names {
@@ -120,7 +121,7 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 func replaceIndexes(d *regDir, names []ident.Name, jobs []indexed) error {
 	for i := range jobs {
 		if job := &jobs[i]; job.fresh != nil && !bytes.Equal(job.old, job.fresh) {
-			if err := d.replace(registry.IndexPath(names[i]), job.fresh); err != nil {
+			if err := d.replaceIndex(names[i], job.fresh); err != nil {
 				return err
 			}
 		}
@@ -156,14 +157,18 @@ func (x *indexer) index(ctx context.Context, name ident.Name) (indexed, error) {
 	if err != nil {
 		return indexed{}, err
 	}
-	was := x.known.Packages[name]
-	if was != nil && !x.opt.Full && was.sameAs(here, d.stampOf(rel)) {
+	was, now := x.known.Packages[name], d.stampOf(rel)
+	if was != nil && !x.opt.Full && was.sameAs(here, now) {
 		return indexed{state: was, versions: was.Versions}, nil
 	}
 	old, text, err := d.index(name)
+	if bad := (*registry.Error)(nil); errors.As(err, &bad) {
+		return indexed{}, &DamagedIndexError{Dir: d.dir, Err: err}
+	}
 	if err != nil {
 		return indexed{}, err
 	}
+	untouched := was != nil && !x.opt.Full && was.Index.is(now) // since the last run: else what it says of an archive may be somebody's edit
 	ix := &registry.Index{Name: name}
 	known := map[ident.Version]registry.Release{}
 	if old != nil {
@@ -181,7 +186,7 @@ func (x *indexer) index(ctx context.Context, name ident.Name) (indexed, error) {
 		listed, isListed := known[a.version]
 		delete(known, a.version)
 		base := path.Base(a.rel)
-		if isListed && was != nil && !x.opt.Full && was.Archives[base].is(a.stamp) && was.Archives[base].SHA256 == listed.SHA256.String() && listed.Size == a.stamp.Size && !listed.Tree.IsZero() {
+		if isListed && untouched && was.Archives[base].is(a.stamp) && was.Archives[base].SHA256 == listed.SHA256.String() && listed.Size == a.stamp.Size && !listed.Tree.IsZero() {
 			out.state.Archives[base] = was.Archives[base]
 			ix.Releases = append(ix.Releases, listed)
 			continue
@@ -301,6 +306,20 @@ func (d *regDir) describeArchive(ctx context.Context, name ident.Name, at archiv
 func describedRelease(a *cas.Artifact, published time.Time) registry.Release {
 	return registry.Release{Version: a.Version, Artifact: a.Version.String() + ".tgz", Size: a.Size, SHA256: a.SHA256, Tree: a.Tree,
 		Dependencies: a.Dependencies, Published: published.UTC().Format("2006-01-02T15:04:05Z")}
+}
+
+// DamagedIndexError is an index that cannot be read, and so not be made anew: it may say what no archive does.
+type DamagedIndexError struct {
+	Dir string
+	Err error
+}
+
+func (e *DamagedIndexError) Error() string { return e.Err.Error() }
+func (e *DamagedIndexError) Unwrap() error { return e.Err }
+
+// Hint says what to do.
+func (e *DamagedIndexError) Hint() string {
+	return fmt.Sprintf("mend it; or remove it and run opkg registry index %s again, which writes all but yanked marks and times of publication from the archives", e.Dir)
 }
 
 // LostArchivesError says that an index lists versions whose archives are gone.

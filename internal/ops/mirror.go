@@ -87,7 +87,11 @@ func (w *World) Mirror(ctx context.Context, opt MirrorOptions) (*MirrorResult, e
 	if m.tmp, err = m.dir.tmp(w.Now); err != nil {
 		return nil, err
 	}
-	if err := m.dir.changing(true, func() error { return m.copyAll(ctx) }); err != nil {
+	err = m.copyAll(ctx)
+	if bundleErr := m.dir.writeBundle(); err == nil {
+		err = m.dir.within(bundleErr)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if len(opt.Locks) == 0 && !note.Complete {
@@ -247,7 +251,7 @@ func (m *mirroring) copyPackage(ctx context.Context, p wantedPackage) error {
 	m.versions.Add(int64(found))
 	slices.SortFunc(here.Releases, func(a, b registry.Release) int { return a.Version.Compare(b.Version) })
 	if data := here.Format(); len(here.Releases) > 0 && string(data) != string(old) {
-		return m.dir.replace(registry.IndexPath(p.name), data)
+		return m.dir.replaceIndex(p.name, data)
 	}
 	return nil
 }

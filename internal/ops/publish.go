@@ -81,7 +81,9 @@ func (w *World) Publish(ctx context.Context, opt PublishOptions) (*Published, er
 	if res.Already, err = d.has(c); err != nil || res.Already {
 		return res, err
 	}
-	if err := d.publish(ctx, c, w.Now()); err != nil {
+	err = d.publish(ctx, c, w.Now())
+	d.finishBundle(w)
+	if err != nil {
 		return nil, err
 	}
 	if HasSite(reg.Dir) {
@@ -186,10 +188,13 @@ func (d *regDir) publish(ctx context.Context, c *candidate, now time.Time) error
 	if len(data) > registry.MaxIndexSize {
 		return fmt.Errorf("the index of %s would have %d bytes, more than clients read (%d)", c.Name, len(data), registry.MaxIndexSize)
 	}
+	if err := d.setAside(); err != nil { // before anything is there that no index names
+		return err
+	}
 	if err := d.place(ctx, c); err != nil {
 		return err
 	}
-	return d.changing(false, func() error { return d.replace(registry.IndexPath(c.Name), data) })
+	return d.replaceIndex(c.Name, data)
 }
 
 // place moves the candidate's archive to its name, where there may be one that a killed publisher left.
@@ -302,7 +307,9 @@ func (w *World) Yank(ctx context.Context, opt YankOptions) (*Yanked, error) {
 	if r.Yanked, r.YankReason = !opt.Undo, opt.Reason; opt.Undo {
 		r.YankReason = ""
 	}
-	if err := d.changing(false, func() error { return d.replace(registry.IndexPath(opt.Name), ix.Format()) }); err != nil {
+	err = d.replaceIndex(opt.Name, ix.Format())
+	d.finishBundle(w)
+	if err != nil {
 		return nil, err
 	}
 	if HasSite(reg.Dir) {

@@ -70,14 +70,10 @@ func (d *regDir) lock(ctx context.Context, w *World) (release func(), err error)
 		return nil, d.within(err)
 	}
 	release, err = w.hold(ctx, d.file(maintenanceDir+"/lock"), "another publisher is at work in "+d.dir)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		d.finishBundle(w)
 	}
-	if err := d.finishBundle(); err != nil {
-		release()
-		return nil, err
-	}
-	return release, nil
+	return release, err
 }
 
 // tmp is where archives wait for their place: on the registry's own file system. What a killed publisher left there a day ago goes.
