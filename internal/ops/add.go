@@ -15,6 +15,7 @@ import (
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/atomicfile"
 	"github.com/openpackage/opkg/internal/nearest"
+	"github.com/openpackage/opkg/internal/parallel"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/registry"
 )
@@ -125,14 +126,18 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 			deps, specs = append(deps, d), nil
 			res.Added = append(res.Added, Added{Name: d.Name, Range: cmp.Or(d.Path, nestedPath(d.Name))})
 		}
-		for _, s := range specs {
+		bare := func(s Spec) bool { return !s.HasRange && (s.Alias != "" || !ws.hasNested(s.Name)) }
+		newest, err := ws.newestVersions(ctx, specs, bare)
+		if err != nil {
+			return nil, err
+		}
+		for i, s := range specs {
 			d := manifest.Dependency{Name: s.Name, Range: s.Range, HasRange: s.HasRange, Registry: s.Alias, Dev: opt.Dev}
-			if !s.HasRange && (s.Alias != "" || !ws.hasNested(s.Name)) {
-				r, err := ws.newest(ctx, s)
-				if err != nil {
+			if bare(s) { // a caret before the newest
+				if d.Range, err = ident.ParseRange(ident.Caret(newest[i])); err != nil {
 					return nil, err
 				}
-				d.Range, d.HasRange = r, true
+				d.HasRange = true
 			}
 			deps = append(deps, d)
 			res.Added = append(res.Added, Added{Name: s.Name, Range: d.Range.String(), Alias: s.Alias})
@@ -300,14 +305,21 @@ func (e *EditedError) Error() string {
 // Hint says what to do.
 func (e *EditedError) Hint() string { return "run the command again" }
 
-// newest is the range that add writes for a bare name: a caret before the newest stable
-// version, or before the newest prerelease where there is nothing else.
-func (ws *Workspace) newest(ctx context.Context, s Spec) (ident.Range, error) {
-	v, err := ws.newestVersion(ctx, s)
-	if err != nil {
-		return ident.Range{}, err
+// newestVersions asks for the newest versions of specs, as far as which wants to know them, at once. The error is the first, in the order of specs.
+func (ws *Workspace) newestVersions(ctx context.Context, specs []Spec, which func(Spec) bool) ([]ident.Version, error) {
+	newest, errs := make([]ident.Version, len(specs)), make([]error, len(specs))
+	err := parallel.Each(ctx, askParallel, len(specs), func(ctx context.Context, i int) error {
+		if which(specs[i]) {
+			newest[i], errs[i] = ws.newestVersion(ctx, specs[i])
+		}
+		return nil
+	})
+	for _, e := range errs {
+		if e != nil {
+			return nil, e
+		}
 	}
-	return ident.ParseRange(ident.Caret(v))
+	return newest, err
 }
 
 // newestVersion is the newest stable version that is not yanked, or the newest prerelease where there is nothing else.

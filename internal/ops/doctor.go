@@ -201,7 +201,7 @@ func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Fin
 		}
 	}
 	found := make([][]Finding, len(registries))
-	over, host := w.overHTTP(cfg), w.gitHost(cfg)
+	over, host := w.overHTTP(cfg, nil), w.gitHost(cfg)
 	g := errgroup.Group{}
 	g.SetLimit(fetchParallel)
 	for i, reg := range registries {
@@ -238,8 +238,7 @@ func (w *World) examineRegistry(ctx context.Context, reg config.Registry, over h
 		defer func() { _ = src.Close() }()
 		return w.examineHTTP(ctx, topic, reg, src)
 	}
-	open := w.opener(cfg, host, true)
-	src, err := open(reg)
+	src, err := w.registries(cfg, host).open(true)(reg)
 	if err == nil && !w.Offline {
 		_, err = src.List(ctx, "opkg-doctor")
 	}

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 
+	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/config"
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/auth"
@@ -25,7 +28,7 @@ func (ws *Workspace) router() (*sources.Router, error) {
 // routerWith takes pins of the caller's. With refresh, indexes are asked for again even where a cached one is still fresh: for
 // whoever wants the newest.
 func (ws *Workspace) routerWith(pins map[ident.Name]string, refresh bool) (*sources.Router, error) {
-	return sources.NewRouter(ws.Config, pins, ws.world.opener(ws.Config, ws.git, refresh))
+	return sources.NewRouter(ws.Config, pins, ws.registries.open(refresh))
 }
 
 // pinsOf are the registry keys of the manifest.
@@ -54,14 +57,32 @@ func (w *World) gitHost(cfg *config.Config) *git.Host {
 		registries = append(registries, m.Registry)
 	}
 	noSystem := w.Env != nil && w.Env("OPKG_GIT") == "go-git"
-	return git.New(git.Options{Dir: w.MirrorDir(), Environ: w.Environ, Registries: registries, Auth: w.credentials(), Client: w.httpClient(), Offline: w.Offline, NoSystem: noSystem, Observer: w.Observer})
+	return git.New(git.Options{Dir: w.MirrorDir(), Environ: w.Environ, Registries: registries, Auth: w.credentials(), Client: w.httpClient(nil), Offline: w.Offline, NoSystem: noSystem, Observer: w.Observer})
 }
 
-// opener returns what opens a configured registry: itself, or its mirror, which then stands for it.
-func (w *World) opener(cfg *config.Config, host *git.Host, refresh bool) func(config.Registry) (sources.Source, error) {
-	direct := w.directOpener(cfg, host, refresh)
+// registries opens those of a configuration: the one place that knows which kinds there are. Whoever opens one again has the connections of
+// before, and what it said in this run it is not asked again.
+type registries struct {
+	world *World
+	cfg   *config.Config
+	host  *git.Host
+	asked sources.Asked
+	busy  atomic.Pointer[cas.Store] // what is fetched goes there; nil: nothing is fetched
+
+	mu   sync.Mutex
+	over *http.Options // nil: none over HTTP was opened
+	http map[ident.SourceID]*http.Source
+}
+
+func (w *World) registries(cfg *config.Config, host *git.Host) *registries {
+	return &registries{world: w, cfg: cfg, host: host, http: map[ident.SourceID]*http.Source{}}
+}
+
+// open returns what opens a configured registry: itself, or its mirror, which then stands for it.
+func (o *registries) open(refresh bool) func(config.Registry) (sources.Source, error) {
+	direct := o.direct(refresh)
 	return func(reg config.Registry) (sources.Source, error) {
-		mirror, ok := cfg.MirrorOf(reg.Source)
+		mirror, ok := o.cfg.MirrorOf(reg.Source)
 		if !ok {
 			return direct(reg)
 		}
@@ -73,34 +94,56 @@ func (w *World) opener(cfg *config.Config, host *git.Host, refresh bool) func(co
 	}
 }
 
-// directOpener returns what opens a registry itself: the one place that knows which kinds there are.
-func (w *World) directOpener(cfg *config.Config, host *git.Host, refresh bool) func(config.Registry) (sources.Source, error) {
-	over := w.overHTTP(cfg)
+// direct returns what opens a registry itself.
+func (o *registries) direct(refresh bool) func(config.Registry) (sources.Source, error) {
 	return func(reg config.Registry) (sources.Source, error) {
 		switch reg.Source.Kind() {
 		case ident.Directory:
 			return file.New(reg), nil
 		case ident.StaticHTTP:
-			src, err := http.New(reg, over)
+			src, err := o.overHTTP(reg)
 			if err != nil {
 				return nil, err
 			}
-			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Refresh: refresh, Observer: w.Observer}), nil
+			w := o.world
+			return sources.NewCached(src, sources.CacheOptions{Dir: w.CacheDir(), Now: w.Now, Offline: w.Offline, Refresh: refresh, Asked: &o.asked, Observer: w.Observer}), nil
 		case ident.GitRegistry:
-			return host.Registry(reg)
+			return o.host.Registry(reg)
 		}
 		return nil, fmt.Errorf("%s:%d: %s is no registry", reg.File, reg.Line, reg.Source)
 	}
 }
 
-func (w *World) httpClient() *transport.Client {
-	return transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Busy: w.busy, Now: w.Now})
+// overHTTP opens a registry over HTTP, once.
+func (o *registries) overHTTP(reg config.Registry) (*http.Source, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if src := o.http[reg.Source]; src != nil {
+		return src, nil
+	}
+	if o.over == nil {
+		over := o.world.overHTTP(o.cfg, func() bool {
+			store := o.busy.Load()
+			return store != nil && store.Busy()
+		})
+		o.over = &over
+	}
+	src, err := http.New(reg, *o.over)
+	if err == nil {
+		o.http[reg.Source] = src
+	}
+	return src, err
+}
+
+// httpClient makes a client. busy reports that what is fetched already keeps this machine busy; nil: it does not.
+func (w *World) httpClient(busy func() bool) *transport.Client {
+	return transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Busy: busy, Now: w.Now})
 }
 
 // overHTTP is what registries over HTTP share: one client, and one holder of secrets.
-func (w *World) overHTTP(cfg *config.Config) http.Options {
+func (w *World) overHTTP(cfg *config.Config, busy func() bool) http.Options {
 	return http.Options{
-		Client:        w.httpClient(),
+		Client:        w.httpClient(busy),
 		Auth:          w.credentials(),
 		ArtifactHosts: cfg.ArtifactHosts,
 	}

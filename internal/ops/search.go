@@ -55,7 +55,7 @@ func (w *World) routerAnywhere(extra map[ident.Name]string) (*sources.Router, *c
 	for name, alias := range extra {
 		pins[name] = alias
 	}
-	router, err := sources.NewRouter(cfg, pins, w.opener(cfg, w.gitHost(cfg), false))
+	router, err := sources.NewRouter(cfg, pins, w.registries(cfg, w.gitHost(cfg)).open(false))
 	return router, cfg, err
 }
 

@@ -106,7 +106,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	if err != nil {
 		return err
 	}
-	ws.world = ws.world.busyWith(store)
+	ws.registries.busy.Store(store)
 	router, err := ws.router()
 	if err != nil {
 		return err
@@ -131,6 +131,7 @@ func (ws *Workspace) bring(ctx context.Context, l *lock.Lock, opt SyncOptions, r
 	// What the store has is believed at first. If something turns out to be missing there, or damaged, all of it is looked at.
 	err = b.run(ctx, opt.DryRun)
 	if as[*materialize.LostError](err) {
+		b.noting.Wait()
 		err = b.run(ctx, true)
 	}
 	if err != nil || opt.DryRun {

@@ -124,5 +124,5 @@ func shown(reg config.Registry) string {
 
 // openRegistry opens a registry itself, as it stands there now: not a mirror, not what a cache remembers.
 func (w *World) openRegistry(cfg *config.Config, reg config.Registry) (sources.Source, error) {
-	return w.directOpener(cfg, w.gitHost(cfg), true)(reg)
+	return w.registries(cfg, w.gitHost(cfg)).direct(true)(reg)
 }

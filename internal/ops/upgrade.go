@@ -38,7 +38,8 @@ func (w *World) Upgrade(ctx context.Context, names []ident.Name, opt UpgradeOpti
 // latest is what the manifest would have to say to admit the newest versions: of names, or of all that it asks registries
 // for. The error is a *NotRequiredError for names that it does not ask for.
 func (ws *Workspace) latest(ctx context.Context, names []ident.Name) ([]manifest.Dependency, error) {
-	var out []manifest.Dependency
+	var wanted, out []manifest.Dependency
+	var specs []Spec
 	asked := map[ident.Name]bool{}
 	for _, d := range slices.Concat(ws.Manifest.Dependencies, ws.Manifest.DevDependencies) {
 		asked[d.Name] = true
@@ -48,10 +49,14 @@ func (ws *Workspace) latest(ctx context.Context, names []ident.Name) ([]manifest
 		case d.Git != "" || d.Path != "" || d.Registry == "" && ws.hasNested(d.Name):
 			continue
 		}
-		best, err := ws.newestVersion(ctx, Spec{Name: d.Name, Alias: d.Registry})
-		if err != nil {
-			return nil, err
-		}
+		wanted, specs = append(wanted, d), append(specs, Spec{Name: d.Name, Alias: d.Registry})
+	}
+	newest, err := ws.newestVersions(ctx, specs, func(Spec) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range wanted {
+		best := newest[i]
 		if d.Range.Contains(best) {
 			continue
 		}

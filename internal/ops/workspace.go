@@ -39,11 +39,12 @@ type Workspace struct {
 	Manifest     *manifest.Manifest
 	Config       *config.Config
 
-	world  *World
-	bare   bool // there are no packages of the workspace's own
-	git    *git.Host
-	judged *judged // by which a sync may be noted; nil: it is not
-	early  *ahead  // nil: nothing was read ahead
+	world      *World
+	bare       bool // there are no packages of the workspace's own
+	git        *git.Host
+	registries *registries
+	judged     *judged // by which a sync may be noted; nil: it is not
+	early      *ahead  // nil: nothing was read ahead
 }
 
 // NoWorkspaceError says that no openpackage.yml was found.
@@ -139,6 +140,7 @@ func (w *World) open() (*Workspace, error) {
 	_, err = os.Stat(filepath.Join(root, dotDir, "packages"))
 	ws.bare = errors.Is(err, fs.ErrNotExist)
 	ws.git = w.gitHost(ws.Config)
+	ws.registries = w.registries(ws.Config, ws.git)
 	return ws, nil
 }
 

@@ -20,8 +20,6 @@ type World struct {
 	Observer event.Observer      // told of progress and warnings
 	Now      func() time.Time    // the clock: for caches and Retry-After, never for a lock
 	Agent    string              // User-Agent of requests
-
-	busy func() bool // reports that what is fetched already keeps this machine busy; nil: it does not
 }
 
 // RegistryDir is where version directories appear.
@@ -45,13 +43,6 @@ func (w *World) CredentialsFile() string { return filepath.Join(w.OPKGHome, "cre
 // warn tells the observer of something the user ought to know.
 func (w *World) warn(text, hint string) {
 	w.Observer.Emit(event.Event{Kind: event.Warning, Text: text, Hint: hint})
-}
-
-// busyWith is w for an operation that fetches into a store.
-func (w *World) busyWith(store *cas.Store) *World {
-	here := *w
-	here.busy = store.Busy
-	return &here
 }
 
 // openStore opens the store, which need not exist yet.
