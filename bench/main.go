@@ -137,7 +137,11 @@ func run(ctx context.Context, c config) error {
 			return err
 		}
 	}
-	fmt.Printf("%d packages, %d deep, %d files, %d rounds, %s\n", c.packages, c.depth, files, c.rounds, srv.describe(c.latency, c.http1))
+	bundle := "indexes.gz"
+	if c.each {
+		bundle = "no indexes.gz"
+	}
+	fmt.Printf("packages: %d, deep: %d, files: %d; rounds: %d; %s; %s\n", c.packages, c.depth, files, c.rounds, srv.describe(c.latency, c.http1), bundle)
 	subjects := startPeers(c, srv)
 	return measure(ctx, c, srv, subjects)
 }

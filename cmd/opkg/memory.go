@@ -34,9 +34,9 @@ func paceCollector(percent uint64) {
 
 // collected is called behind each collection.
 func collected(percent uint64) {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	used := live[0].Value.Uint64()
-	debug.SetMemoryLimit(int64(max(firstLimit, used+max(growth, used/100*percent))))
+	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(m)
+	live, stacks := m[0].Value.Uint64(), m[1].Value.Uint64() // the limit counts both, and some MiB of the runtime's own
+	debug.SetMemoryLimit(int64(max(firstLimit, live+stacks+max(growth, live/100*percent))))
 	runtime.AddCleanup(new([16]byte), collected, percent)
 }
