@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -290,7 +291,11 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 		servers(ts)[name] = s
 		ts.Setenv("URL_"+strings.ToUpper(name), s.http.URL+"/")
 	case "stop":
-		servers(ts)[name].http.Close()
+		s := servers(ts)[name].http
+		s.Close()
+		free, err := keepPort(s.Listener.Addr().(*net.TCPAddr).Port) // else another script's server may get it, and answer
+		ts.Check(err)
+		ts.Defer(free)
 	default:
 		ts.Fatalf("registry %s?", args[0])
 	}

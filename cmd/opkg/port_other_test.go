@@ -1,0 +1,5 @@
+//go:build !unix
+
+package main
+
+func keepPort(int) (free func(), err error) { return func() {}, nil }
