@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openpackage/opkg/internal/ops"
+	"github.com/openpackage/opkg/registry"
 )
 
 func registryCmd(a *app) *cobra.Command {
@@ -44,14 +45,18 @@ a site, every index keeps it current.`,
 				return err
 			}
 			if a.json {
-				out := map[string]any{"packages": res.Packages, "versions": res.Versions, "read": res.Read, "written": append([]string{}, res.Written...)}
+				out := map[string]any{"packages": res.Packages, "versions": res.Versions, "read": res.Read, "written": append([]string{}, res.Written...), "bundle": res.Bundle}
 				if res.Site != nil {
 					out["site"] = siteJSON(res.Site)
 				}
 				a.printJSON(out)
 				return nil
 			}
-			a.note("%s, %s: %s read, %s written", count(res.Packages, "package"), count(res.Versions, "version"), count(res.Read, "archive"), count(len(res.Written), "index file"))
+			written := count(len(res.Written), "index file")
+			if res.Bundle {
+				written += " and " + registry.BundlePath
+			}
+			a.note("%s, %s: %s read, %s written", count(res.Packages, "package"), count(res.Versions, "version"), count(res.Read, "archive"), written)
 			a.noteSite(res.Site)
 			return nil
 		},

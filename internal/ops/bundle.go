@@ -47,29 +47,30 @@ func (d *regDir) finishBundle(w *World) {
 	if _, err := d.root.Lstat(asideName); err != nil {
 		return
 	}
-	if err := d.writeBundle(); err != nil {
+	if _, err := d.writeBundle(); err != nil {
 		w.warn(fmt.Sprintf("%s could not be written, and is left out: %v", d.file(registry.BundlePath), err), "opkg registry index "+d.dir+" writes it")
 	}
 }
 
-// writeBundle makes the bundle of all indexes. A registry that has more of them than a bundle may hold, or one that nobody could read, has none.
-func (d *regDir) writeBundle() error {
+// writeBundle makes the bundle of all indexes, and reports whether that made another file. A registry that has more of them than a bundle may hold,
+// or one that nobody could read, has none.
+func (d *regDir) writeBundle() (written bool, err error) {
 	data, err := d.makeBundle()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if data == nil {
 		err = d.root.Remove(registry.BundlePath)
 	} else if old, oldErr := d.read(registry.BundlePath, registry.MaxBundleSize); oldErr != nil || !bytes.Equal(old, data) {
-		err = d.replace(registry.BundlePath, data)
+		written, err = true, d.replace(registry.BundlePath, data)
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = d.root.Remove(asideName)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		err = nil
 	}
-	return err
+	return written, err
 }
 
 // makeBundle is the bundle as the indexes want it; nil where there is to be none.

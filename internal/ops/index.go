@@ -26,6 +26,7 @@ type IndexResult struct {
 	Versions int
 	Read     int         // archives that were read; all others had not changed
 	Written  []string    // index files whose bytes changed, relative to Dir
+	Bundle   bool        // registry.BundlePath was written
 	Site     *SiteResult // nil: the registry has no site
 }
 
@@ -98,7 +99,7 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 		return nil, err
 	}
 	if bundle := d.stampOf(registry.BundlePath); looked || len(state.Packages) != len(ixr.known.Packages) || !bundle.is(ixr.known.Bundle) {
-		if err := d.writeBundle(); err != nil {
+		if res.Bundle, err = d.writeBundle(); err != nil {
 			return nil, d.within(err)
 		}
 	}

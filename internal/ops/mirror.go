@@ -88,7 +88,7 @@ func (w *World) Mirror(ctx context.Context, opt MirrorOptions) (*MirrorResult, e
 		return nil, err
 	}
 	err = m.copyAll(ctx)
-	if bundleErr := m.dir.writeBundle(); err == nil {
+	if _, bundleErr := m.dir.writeBundle(); err == nil {
 		err = m.dir.within(bundleErr)
 	}
 	if err != nil {
