@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/openpackage/opkg/ident"
 )
@@ -21,26 +20,10 @@ var (
 func ParseIndex(file string, want ident.Name, data []byte) (*Index, error) {
 	p := indexParser{scanner: scanner{data: data}, ranges: map[string]ident.Range{}, names: map[string]ident.Name{}}
 	ix, err := p.parse(want)
-	if err == nil {
-		return ix, nil
+	if err != nil {
+		return nil, errorIn(file, data, err)
 	}
-	e := &Error{File: file, Msg: err.Error()}
-	if f := (*fault)(nil); errors.As(err, &f) {
-		e.Line, e.Column = position(data, f.pos)
-	}
-	return nil, e
-}
-
-// badUTF8 is the offset of the first byte that is not UTF-8.
-func badUTF8(data []byte) int {
-	for pos := 0; pos < len(data); {
-		r, n := utf8.DecodeRune(data[pos:])
-		if r == utf8.RuneError && n == 1 {
-			return pos
-		}
-		pos += n
-	}
-	return len(data)
+	return ix, nil
 }
 
 type indexParser struct {
@@ -51,29 +34,8 @@ type indexParser struct {
 }
 
 func (p *indexParser) parse(want ident.Name) (*Index, error) {
-	if len(p.data) > MaxIndexSize {
-		return nil, fmt.Errorf("it has more than %d MiB", MaxIndexSize>>20)
-	}
-	switch c := p.peek(); {
-	case p.pos == len(p.data):
-		return nil, errors.New("it is empty")
-	case c == '<':
-		return nil, p.fail("not JSON (an HTML page?)")
-	case !utf8.Valid(p.data):
-		return nil, &fault{badUTF8(p.data), "it is not UTF-8 text"}
-	case c != '{':
-		return nil, p.fail("not an index: want a JSON object, found %s", p.found())
-	}
 	ix := &Index{}
-	keys := members{known: indexKeys}
-	err := p.object(func(key string, pos int) error {
-		known, err := keys.check(key, pos)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return p.skip()
-		}
+	err := p.document("an index", MaxIndexSize, indexKeys, []string{"name", "versions"}, func(key string, _ int) (err error) {
 		switch at := p.pos; key {
 		case "name":
 			name, err := p.str()
@@ -92,14 +54,6 @@ func (p *indexParser) parse(want ident.Name) (*Index, error) {
 	})
 	if err != nil {
 		return nil, err
-	}
-	if p.peek(); p.pos != len(p.data) {
-		return nil, p.fail("want the end of the text, found %s", p.found())
-	}
-	for _, key := range []string{"name", "versions"} {
-		if !keys.has(key) {
-			return nil, fmt.Errorf("it has no %q", key)
-		}
 	}
 	return ix, nil
 }
@@ -143,14 +97,7 @@ func sameVersions(a, b ident.Version) error {
 func (p *indexParser) release() (Release, error) {
 	var r Release
 	keys := members{known: releaseKeys}
-	err := p.object(func(key string, pos int) error {
-		known, err := keys.check(key, pos)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return p.skip()
-		}
+	err := p.fields(&keys, func(key string, _ int) error {
 		at := p.pos
 		if err := p.releaseKey(&r, key); err != nil {
 			return within(key, at, err)

@@ -48,6 +48,73 @@ func position(data []byte, pos int) (line, column int) {
 	return 1 + bytes.Count(before, []byte("\n")), len(before) - bytes.LastIndexByte(before, '\n')
 }
 
+// errorIn is what a reader of a file says of err.
+func errorIn(file string, data []byte, err error) *Error {
+	e := &Error{File: file, Msg: err.Error()}
+	if f := (*fault)(nil); errors.As(err, &f) {
+		e.Line, e.Column = position(data, f.pos)
+	}
+	return e
+}
+
+// badUTF8 is the offset of the first byte that is not UTF-8.
+func badUTF8(data []byte) int {
+	for pos := 0; pos < len(data); {
+		r, n := utf8.DecodeRune(data[pos:])
+		if r == utf8.RuneError && n == 1 {
+			return pos
+		}
+		pos += n
+	}
+	return len(data)
+}
+
+// document reads all of the data, of at most so many bytes, as one object: of the keys that are known those that are wanted must stand there, and
+// read is called at the value of each. what is said of a text that is something else.
+func (s *scanner) document(what string, most int, known, wanted []string, read func(key string, pos int) error) error {
+	switch c := s.peek(); {
+	case len(s.data) > most && most%(1<<20) == 0:
+		return fmt.Errorf("it has more than %d MiB", most>>20)
+	case len(s.data) > most:
+		return fmt.Errorf("it has more than %d bytes", most)
+	case s.pos == len(s.data):
+		return errors.New("it is empty")
+	case c == '<':
+		return s.fail("not JSON (an HTML page?)")
+	case !utf8.Valid(s.data):
+		return &fault{badUTF8(s.data), "it is not UTF-8 text"}
+	case c != '{':
+		return s.fail("not %s: want a JSON object, found %s", what, s.found())
+	}
+	keys := members{known: known}
+	if err := s.fields(&keys, read); err != nil {
+		return err
+	}
+	if s.peek(); s.pos != len(s.data) {
+		return s.fail("want the end of the text, found %s", s.found())
+	}
+	for _, key := range wanted {
+		if !keys.has(key) {
+			return fmt.Errorf("it has no %q", key)
+		}
+	}
+	return nil
+}
+
+// fields reads an object; read is called at the value of each key that keys knows, all others are passed over.
+func (s *scanner) fields(keys *members, read func(key string, pos int) error) error {
+	return s.object(func(key string, pos int) error {
+		known, err := keys.check(key, pos)
+		switch {
+		case err != nil:
+			return err
+		case !known:
+			return s.skip()
+		}
+		return read(key, pos)
+	})
+}
+
 // peek is the first byte behind white space; 0 at the end.
 func (s *scanner) peek() byte {
 	for ; s.pos < len(s.data); s.pos++ {

@@ -12,7 +12,7 @@ func TestMirrorNote(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for text, fault := range map[string]string{
-		``:                              "want a JSON object",
+		``:                              "it is empty",
 		`[]`:                            "want a JSON object",
 		`{}`:                            `it has no "source"`,
 		`{"source": "https://a.test/"}`: `it has no "complete"`,

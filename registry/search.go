@@ -120,51 +120,30 @@ func (e *SearchFormatError) Hint() string { return "update opkg" }
 func ParseSearch(file string, data []byte) (*Search, error) {
 	p := searchParser{indexParser{scanner: scanner{data: data}}}
 	s, err := p.parse(file)
-	if err == nil {
-		return s, nil
-	}
 	if newer := (*SearchFormatError)(nil); errors.As(err, &newer) {
 		return nil, newer
 	}
-	e := &Error{File: file, Msg: err.Error()}
-	if f := (*fault)(nil); errors.As(err, &f) {
-		e.Line, e.Column = position(data, f.pos)
+	if err != nil {
+		return nil, errorIn(file, data, err)
 	}
-	return nil, e
+	return s, nil
 }
 
 type searchParser struct{ indexParser }
 
 func (p *searchParser) parse(file string) (*Search, error) {
-	if len(p.data) > MaxSearchSize {
-		return nil, fmt.Errorf("it has more than %d MiB", MaxSearchSize>>20)
-	}
-	switch c := p.peek(); {
-	case p.pos == len(p.data):
-		return nil, errors.New("it is empty")
-	case c == '<':
-		return nil, p.fail("not JSON (an HTML page?)")
-	case !utf8.Valid(p.data):
-		return nil, &fault{badUTF8(p.data), "it is not UTF-8 text"}
-	case c != '{':
-		return nil, p.fail("not search data: want a JSON object, found %s", p.found())
-	}
 	s := &Search{}
-	keys := members{known: searchKeys}
-	err := p.object(func(key string, pos int) error {
-		known, err := keys.check(key, pos)
+	known := false // the format
+	err := p.document("search data", MaxSearchSize, searchKeys, searchKeys, func(key string, pos int) error {
 		switch {
-		case err != nil:
-			return err
-		case !known:
-			return p.skip()
 		case key == "format":
 			n, err := p.whole(1, 1<<31)
 			if err == nil && n != SearchFormat {
 				err = &SearchFormatError{File: file, Format: n}
 			}
+			known = true
 			return err
-		case !keys.has("format"):
+		case !known:
 			return &fault{pos, `"format" must stand before "packages"`}
 		}
 		return p.object(func(key string, pos int) error {
@@ -187,14 +166,6 @@ func (p *searchParser) parse(file string) (*Search, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.peek(); p.pos != len(p.data) {
-		return nil, p.fail("want the end of the text, found %s", p.found())
-	}
-	for _, key := range searchKeys {
-		if !keys.has(key) {
-			return nil, fmt.Errorf("it has no %q", key)
-		}
-	}
 	slices.SortFunc(s.Entries, func(a, b SearchEntry) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	for i := 1; i < len(s.Entries); i++ {
 		if s.Entries[i].Name == s.Entries[i-1].Name {
@@ -207,14 +178,7 @@ func (p *searchParser) parse(file string) (*Search, error) {
 func (p *searchParser) entry() (SearchEntry, error) {
 	var e SearchEntry
 	keys := members{known: entryKeys}
-	err := p.object(func(key string, pos int) error {
-		known, err := keys.check(key, pos)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return p.skip()
-		}
+	err := p.fields(&keys, func(key string, _ int) error {
 		at := p.pos
 		if err := p.entryKey(&e, key); err != nil {
 			return within(key, at, err)
