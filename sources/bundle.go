@@ -76,12 +76,19 @@ func (c *Cached) current(ctx context.Context) (*bundled, error) {
 	return c.bundles.do(ctx, struct{}{}, func() (*bundled, error) {
 		b, err := c.fetchBundle(ctx, src)
 		if err != nil && ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, ctx.Err() // not its cause, which may be an error that the memo would keep
+		}
+		instead := func(e event.Event, err error) {
+			e.Source, e.Text = string(c.ID()), fmt.Sprintf("%v; the index of each package is asked for instead", err)
+			c.opt.Observer.Emit(e)
 		}
 		var bad *registry.Error
-		if errors.As(err, &bad) {
-			c.opt.Observer.Emit(event.Event{Kind: event.Warning, Source: string(c.ID()), Text: fmt.Sprintf("%v; the index of each package is asked for instead", bad),
-				Hint: "tell the registry's owner: opkg registry index writes the file anew"})
+		var down *UnavailableError
+		switch {
+		case errors.As(err, &bad):
+			instead(event.Event{Kind: event.Warning, Hint: "tell the registry's owner: opkg registry index writes the file anew"}, bad)
+		case errors.As(err, &down):
+			instead(event.Event{Kind: event.Retry}, down.Err)
 		}
 		return b, nil
 	})
@@ -148,23 +155,35 @@ func (c *Cached) fromBundle(ctx context.Context, name ident.Name, old *kept) (*r
 		return nil, nil
 	}
 	if !b.noStore {
-		e := entry{data: text}
+		e := entry{data: text, Bundled: true}
 		if old != nil {
-			e.Gone = old.Gone
+			e.Gone, e.Indexed = old.Gone, old.indexed()
 		}
 		c.dir.write(name, &e)
 	}
 	return ix, nil
 }
 
-// agrees reports whether ix has all versions that were seen before, as they were.
+// indexed are the versions that an index had, with their sha256.
+func (k *kept) indexed() map[string]string {
+	if k.Bundled || k.index == nil {
+		return k.Indexed
+	}
+	has := make(map[string]string, len(k.index.Releases))
+	for i := range k.index.Releases {
+		has[k.index.Releases[i].Version.String()] = k.index.Releases[i].SHA256.String()
+	}
+	return has
+}
+
+// agrees reports whether ix has all versions that were seen before, as they were, and yanked those that were.
 func (k *kept) agrees(ix *registry.Index) bool {
-	now := make(map[string]ident.SHA256, len(ix.Releases))
+	now := make(map[string]*registry.Release, len(ix.Releases))
 	for i := range ix.Releases {
-		now[ix.Releases[i].Version.String()] = ix.Releases[i].SHA256
+		now[ix.Releases[i].Version.String()] = &ix.Releases[i]
 	}
 	for v := range k.Gone {
-		if _, back := now[v]; back {
+		if now[v] != nil {
 			return false
 		}
 	}
@@ -172,7 +191,9 @@ func (k *kept) agrees(ix *registry.Index) bool {
 		return true
 	}
 	for i := range k.index.Releases {
-		if r := &k.index.Releases[i]; now[r.Version.String()] != r.SHA256 {
+		was := &k.index.Releases[i]
+		is := now[was.Version.String()]
+		if is == nil || is.SHA256 != was.SHA256 || was.Yanked && !is.Yanked {
 			return false
 		}
 	}

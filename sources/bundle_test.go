@@ -173,8 +173,8 @@ func TestBundleNoStore(t *testing.T) {
 	}
 }
 
-// A bundle that lacks what was seen before, or has it otherwise, may be older: the index itself is asked for, and what it says counts. What was seen
-// is remembered whoever said it, also where nobody asked for the name when the bundle changed.
+// A bundle that lacks what was seen before, or has it otherwise, may be older, or a lie: the index itself is asked for, and what it says counts. What
+// an index said is remembered, also behind a bundle; what a bundle alone said accuses nobody.
 func TestBundleRemembers(t *testing.T) {
 	ctx := context.Background()
 	one, other := bundleOf("", "1.0.0", "1"), bundleOf("", "1.0.0", "2")
@@ -186,21 +186,27 @@ func TestBundleRemembers(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	s := newBundles(t, one, other, other, other)
+	s := newBundles(t, one, other)
 	s.want(1, 1, 0)
-	if _, err := s.list(ctx, "other"); err != nil {
-		t.Fatal(err)
+	s.src.scripted.answers = []any{doc("", "1.0.0", "2"), doc("", "1.0.0", "1")}
+	s.want(1, 2, 1)
+	if len(s.events) != 1 || !strings.HasSuffix(s.events[0], "indexes.gz had pkg 1.0.0 otherwise than the index of the package, which counts") {
+		t.Errorf("warned %q", s.events)
 	}
-	mismatch(s)
-	mismatch(s)
 	s.names = 1
-	mismatch(s)
+	var bad *ident.MismatchError
+	if _, err := s.list(ctx, "pkg"); !errors.As(err, &bad) || bad.Want != strings.Repeat("2", 64)+" (as seen before)" {
+		t.Errorf("the index changed: %v", err)
+	}
 
-	s = newBundles(t, other) // an index said it
+	s = newBundles(t, bundleOf("", "1.0.0", "1", "1.1.0", "2"), other) // an index said it, then a bundle
 	s.names = 1
 	s.src.scripted.answers = []any{doc("", "1.0.0", "1")}
 	s.want(1, 0, 1)
 	s.names = minBundled
+	s.want(2, 1, 1)
+	mismatch(s)
+	s.names = 1
 	mismatch(s)
 
 	both := doc(`"i"`, "1.0.0", "1", "1.1.0", "2")
@@ -236,8 +242,24 @@ func TestAsked(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if len(s.src.scripted.asked) != 2 {
-		t.Errorf("%d requests", len(s.src.scripted.asked))
+	s.opt.Refresh = true // caches on the way may have answered
+	s.src.scripted.answers = []any{doc("", "1.0.0", "1", "1.1.0", "2")}
+	s.want(2, 1, 3)
+	s.want(2, 1, 3)
+	s.opt.Refresh = false
+	s.want(2, 1, 3)
+}
+
+// A bundle that does not know yet that a version was yanked does not make anybody forget it.
+func TestBundleYank(t *testing.T) {
+	s := newBundles(t, bundleOf("", "1.0.0", "1"))
+	s.names = 1
+	yanked := &Document{Data: []byte(strings.Replace(string(index("1.0.0", "1")), `"dependencies"`, `"yanked": "bad", "dependencies"`, 1)), ETag: `"y"`}
+	s.src.scripted.answers = []any{yanked, &Document{NotModified: true}}
+	s.want(1, 0, 1)
+	s.names = minBundled
+	if ix, err := s.list(context.Background(), "pkg"); err != nil || !ix.Releases[0].Yanked || s.src.scripted.asked[1].ETag != `"y"` {
+		t.Errorf("%+v, %v", ix, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,19 +54,23 @@ type Asked struct{ answers sync.Map } // askedName → *registry.Index; nil: the
 type askedName struct {
 	source ident.SourceID
 	name   ident.Name
+	anew   bool // caches on the way were passed by
 }
 
-func (a *Asked) note(id ident.SourceID, name ident.Name, ix *registry.Index) {
+func (a *Asked) note(id ident.SourceID, name ident.Name, anew bool, ix *registry.Index) {
 	if a != nil {
-		a.answers.Store(askedName{id, name}, ix)
+		a.answers.Store(askedName{id, name, anew}, ix)
 	}
 }
 
-func (a *Asked) answer(id ident.SourceID, name ident.Name) (ix *registry.Index, known bool) {
+func (a *Asked) answer(id ident.SourceID, name ident.Name, anew bool) (ix *registry.Index, known bool) {
 	if a == nil {
 		return nil, false
 	}
-	v, known := a.answers.Load(askedName{id, name})
+	v, known := a.answers.Load(askedName{id, name, true})
+	if !known && !anew {
+		v, known = a.answers.Load(askedName{id, name, false})
+	}
 	if known {
 		ix = v.(*registry.Index)
 	}
@@ -111,7 +116,7 @@ func (e *offlineError) Hint() string  { return "run the command once with the ne
 
 // List implements Source.
 func (c *Cached) List(ctx context.Context, name ident.Name) (*registry.Index, error) {
-	ix, known := c.opt.Asked.answer(c.ID(), name)
+	ix, known := c.opt.Asked.answer(c.ID(), name, c.opt.Refresh)
 	switch {
 	case !known:
 		return c.list(ctx, name)
@@ -144,7 +149,7 @@ func (c *Cached) list(ctx context.Context, name ident.Name) (*registry.Index, er
 	switch {
 	case errors.As(err, &missing):
 		c.noteMissing(name, old)
-		c.opt.Asked.note(c.ID(), name, nil)
+		c.opt.Asked.note(c.ID(), name, c.opt.Refresh, nil)
 		return nil, err
 	case err != nil:
 		return nil, err
@@ -155,12 +160,12 @@ func (c *Cached) list(ctx context.Context, name ident.Name) (*registry.Index, er
 			old.keepUntil(c.opt.Now(), doc.MaxAge)
 			c.dir.write(name, &old.entry)
 		}
-		c.opt.Asked.note(c.ID(), name, old.index)
+		c.opt.Asked.note(c.ID(), name, c.opt.Refresh, old.index)
 		return old.index, nil
 	}
 	ix, err := c.take(name, old, doc)
 	if err == nil {
-		c.opt.Asked.note(c.ID(), name, ix)
+		c.opt.Asked.note(c.ID(), name, c.opt.Refresh, ix)
 	}
 	return ix, err
 }
@@ -222,7 +227,7 @@ func (c *Cached) take(name ident.Name, old *kept, doc *Document) (*registry.Inde
 	return ix, nil
 }
 
-// compare returns the versions that were there once and are not in ix, with their digests.
+// compare returns the versions that were there once and are not in ix, with their digests. What a bundle said alone accuses nobody.
 func (c *Cached) compare(name ident.Name, old *kept, ix *registry.Index) (gone map[string]string, err error) {
 	now := make(map[string]ident.SHA256, len(ix.Releases))
 	for _, r := range ix.Releases {
@@ -250,9 +255,16 @@ func (c *Cached) compare(name ident.Name, old *kept, ix *registry.Index) (gone m
 	if old.index == nil {
 		return gone, nil
 	}
+	var doubted []string
 	for _, r := range old.index.Releases {
 		v := r.Version.String()
 		vanished, err := check(v, r.SHA256.String())
+		if _, sure := old.Indexed[v]; old.Bundled && !sure {
+			if vanished || err != nil {
+				doubted = append(doubted, v)
+			}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -260,6 +272,9 @@ func (c *Cached) compare(name ident.Name, old *kept, ix *registry.Index) (gone m
 			gone[v] = r.SHA256.String()
 			c.warn(fmt.Sprintf("%s had %s %s before and does not list it any more", c.ID(), name, v))
 		}
+	}
+	if len(doubted) > 0 {
+		c.warn(fmt.Sprintf("%s%s had %s %s otherwise than the index of the package, which counts", c.ID(), registry.BundlePath, name, strings.Join(doubted, ", ")))
 	}
 	return gone, nil
 }

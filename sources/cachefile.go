@@ -27,8 +27,10 @@ type entry struct {
 	From    time.Time         `json:"from,omitzero"`  // fresh from
 	Until   time.Time         `json:"until,omitzero"` // and until
 	Missing bool              `json:"missing,omitempty"`
-	Gone    map[string]string `json:"gone,omitempty"`  // version → sha256, of versions that vanished
-	Large   string            `json:"large,omitempty"` // sha256 of a document that stands in a file of its own
+	Gone    map[string]string `json:"gone,omitempty"`    // version → sha256, of versions that vanished
+	Bundled bool              `json:"bundled,omitempty"` // the document is from a bundle
+	Indexed map[string]string `json:"indexed,omitempty"` // then: version → sha256, of versions that the index itself had
+	Large   string            `json:"large,omitempty"`   // sha256 of a document that stands in a file of its own
 	data    []byte
 }
 

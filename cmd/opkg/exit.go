@@ -41,7 +41,7 @@ var exitRules = []exitRule{
 	{5, "integrity", "something is not what was promised: checksum, tree, unsafe archive, malformed registry data, source not allowed", anyOf(
 		as[*ident.MismatchError], as[*archive.UnsafeError], as[*registry.Error], as[*sources.NotAllowedError], as[*ops.DamagedError], as[*ops.FaultyRegistryError], as[*ops.RepublishError], as[*ops.OrphanError], as[*ops.LostArchivesError])},
 	{6, "not-found", "not found: no registry has it, or the lock does not", anyOf(as[*sources.NotFoundError], as[*sources.NoSearchError], as[*ops.NotLockedError], as[*ops.NotInstalledError], as[*ops.UnpublishedError], as[*ops.NoRootError],
-		as[*ops.NoReleaseError], as[*git.RefNotFoundError], as[*ops.NoTagsError])},
+		as[*ops.NoReleaseError], as[*ops.AllYankedError], as[*git.RefNotFoundError], as[*ops.NoTagsError])},
 	{7, "unreachable", "a registry cannot be reached, or TLS failed", anyOf(as[*sources.UnavailableError], as[*ops.OfflineError])},
 	{8, "unauthorized", "a registry refuses the credentials, or wants some", as[*auth.Error]},
 	{9, "busy", "another opkg holds the store", as[*cas.BusyError]},

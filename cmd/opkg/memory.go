@@ -34,9 +34,10 @@ func paceCollector(percent uint64) {
 
 // collected is called behind each collection.
 func collected(percent uint64) {
-	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	m := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(m)
-	live, stacks := m[0].Value.Uint64(), m[1].Value.Uint64() // the limit counts both, and some MiB of the runtime's own
-	debug.SetMemoryLimit(int64(max(firstLimit, live+stacks+max(growth, live/100*percent))))
+	live := m[0].Value.Uint64()
+	inUse := live + m[1].Value.Uint64() + m[2].Value.Uint64() // the limit counts all three, and some MiB of the runtime's own
+	debug.SetMemoryLimit(int64(max(firstLimit, inUse+max(growth, live/100*percent))))
 	runtime.AddCleanup(new([16]byte), collected, percent)
 }

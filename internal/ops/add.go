@@ -18,6 +18,7 @@ import (
 	"github.com/openpackage/opkg/internal/parallel"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/registry"
+	"github.com/openpackage/opkg/sources"
 )
 
 // Spec is one package as a command line names it: [ALIAS/]NAME[@RANGE].
@@ -111,9 +112,12 @@ type AddResult struct {
 // written. When the sync fails, manifest and lock are written already, and the result says so beside the error.
 func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResult, error) {
 	return w.edit(ctx, opt, func(ws *Workspace, res *AddResult) ([]byte, error) {
-		for _, s := range specs {
+		for i, s := range specs {
 			if _, ok := ws.Config.ByAlias(s.Alias); s.Alias != "" && !ok {
 				return nil, unknownAlias(ws.Config, s.Alias)
+			}
+			if slices.ContainsFunc(specs[:i], func(o Spec) bool { return o.Name == s.Name }) {
+				return nil, &SpecError{Input: string(s.Name), Err: errors.New("it is named twice")}
 			}
 		}
 		var deps []manifest.Dependency
@@ -126,15 +130,19 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 			deps, specs = append(deps, d), nil
 			res.Added = append(res.Added, Added{Name: d.Name, Range: cmp.Or(d.Path, nestedPath(d.Name))})
 		}
-		bare := func(s Spec) bool { return !s.HasRange && (s.Alias != "" || !ws.hasNested(s.Name)) }
-		newest, err := ws.newestVersions(ctx, specs, bare)
+		elsewhere := func(s Spec) bool { return s.Alias == "" && ws.hasNested(s.Name) || opt.NoLock && s.HasRange }
+		owners, err := ws.owners(ctx, slices.DeleteFunc(slices.Clone(specs), elsewhere)) // also what has a range: for the lock
 		if err != nil {
 			return nil, err
 		}
-		for i, s := range specs {
+		for _, s := range specs {
 			d := manifest.Dependency{Name: s.Name, Range: s.Range, HasRange: s.HasRange, Registry: s.Alias, Dev: opt.Dev}
-			if bare(s) { // a caret before the newest
-				if d.Range, err = ident.ParseRange(ident.Caret(newest[i])); err != nil {
+			if owner := owners[s.Name]; owner != nil && !s.HasRange { // a caret before the newest
+				v, err := newest(s.Name, owner)
+				if err != nil {
+					return nil, err
+				}
+				if d.Range, err = ident.ParseRange(ident.Caret(v)); err != nil {
 					return nil, err
 				}
 				d.HasRange = true
@@ -305,42 +313,55 @@ func (e *EditedError) Error() string {
 // Hint says what to do.
 func (e *EditedError) Hint() string { return "run the command again" }
 
-// newestVersions asks for the newest versions of specs, as far as which wants to know them, at once. The error is the first, in the order of specs.
-func (ws *Workspace) newestVersions(ctx context.Context, specs []Spec, which func(Spec) bool) ([]ident.Version, error) {
-	newest, errs := make([]ident.Version, len(specs)), make([]error, len(specs))
-	err := parallel.Each(ctx, askParallel, len(specs), func(ctx context.Context, i int) error {
-		if which(specs[i]) {
-			newest[i], errs[i] = ws.newestVersion(ctx, specs[i])
-		}
-		return nil
-	})
-	for _, e := range errs {
-		if e != nil {
-			return nil, e
-		}
-	}
-	return newest, err
-}
-
-// newestVersion is the newest stable version that is not yanked, or the newest prerelease where there is nothing else.
-func (ws *Workspace) newestVersion(ctx context.Context, s Spec) (ident.Version, error) {
+// owners asks the registries of all specs at once, as they stand now. A lock that follows does not ask for them again. The error is the first in the
+// order of specs.
+func (ws *Workspace) owners(ctx context.Context, specs []Spec) (map[ident.Name]*sources.Answer, error) {
 	pins := pinsOf(ws.Requires()) // a registry key that stands already holds for a bare name too
-	if s.Alias != "" {
-		pins[s.Name] = s.Alias
+	for _, s := range specs {
+		if s.Alias != "" {
+			pins[s.Name] = s.Alias
+		}
 	}
 	router, err := ws.routerWith(pins, true)
 	if err != nil {
-		return ident.Version{}, err
+		return nil, err
 	}
-	a, err := router.Owner(ctx, s.Name)
-	if err != nil {
-		return ident.Version{}, ws.suggest(err)
+	answers, errs := make([]*sources.Answer, len(specs)), make([]error, len(specs))
+	err = parallel.Each(ctx, askParallel, len(specs), func(ctx context.Context, i int) error {
+		answers[i], errs[i] = router.Owner(ctx, specs[i].Name)
+		return nil
+	})
+	owners := make(map[ident.Name]*sources.Answer, len(specs))
+	for i, s := range specs {
+		if errs[i] != nil {
+			return nil, ws.suggest(errs[i])
+		}
+		owners[s.Name] = answers[i]
 	}
-	best := pickNewest(a.Index.Releases)
-	if best == nil {
-		return ident.Version{}, fmt.Errorf("%s: %s has no version that is not yanked", s.Name, a.Source.ID())
+	return owners, err
+}
+
+// newest is the newest version that is not yanked, and stable where there is one. The error is an *AllYankedError.
+func newest(name ident.Name, of *sources.Answer) (ident.Version, error) {
+	if r := pickNewest(of.Index.Releases); r != nil {
+		return r.Version, nil
 	}
-	return best.Version, nil
+	return ident.Version{}, &AllYankedError{Name: name, Source: of.Source.ID()}
+}
+
+// AllYankedError says that a registry has no version of a package that is not yanked.
+type AllYankedError struct {
+	Name   ident.Name
+	Source ident.SourceID
+}
+
+func (e *AllYankedError) Error() string {
+	return fmt.Sprintf("%s: all its versions in %s are yanked", e.Name, e.Source)
+}
+
+// Hint says where the reasons stand.
+func (e *AllYankedError) Hint() string {
+	return fmt.Sprintf("opkg info %s says why; opkg add %s@VERSION takes one all the same", e.Name, e.Name)
 }
 
 // pickNewest is the highest stable release that is not yanked, else the highest of all such.

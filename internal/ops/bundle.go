@@ -15,7 +15,8 @@ import (
 )
 
 // A registry that has a bundle (registry.BundlePath) has one that says what the indexes say. While an index is being replaced none is served: who
-// writes puts it aside first, and makes it anew from all indexes behind that. So a kill in between leaves none, and a sign that there is to be one.
+// writes puts it aside first, and makes it anew from all indexes when the lock is released. So a kill in between leaves none, and a sign that
+// there is to be one.
 
 // asideName is where a bundle stands that is not served.
 const asideName = maintenanceDir + "/" + registry.BundlePath
@@ -47,30 +48,41 @@ func (d *regDir) finishBundle(w *World) {
 	if _, err := d.root.Lstat(asideName); err != nil {
 		return
 	}
-	if _, err := d.writeBundle(); err != nil {
+	if _, err := d.writeBundle(w); err != nil {
 		w.warn(fmt.Sprintf("%s could not be written, and is left out: %v", d.file(registry.BundlePath), err), "opkg registry index "+d.dir+" writes it")
 	}
 }
 
 // writeBundle makes the bundle of all indexes, and reports whether that made another file. A registry that has more of them than a bundle may hold,
 // or one that nobody could read, has none.
-func (d *regDir) writeBundle() (written bool, err error) {
+func (d *regDir) writeBundle(w *World) (written bool, err error) {
 	data, err := d.makeBundle()
 	if err != nil {
 		return false, err
 	}
-	if data == nil {
-		err = d.root.Remove(registry.BundlePath)
-	} else if old, oldErr := d.read(registry.BundlePath, registry.MaxBundleSize); oldErr != nil || !bytes.Equal(old, data) {
+	old, oldErr := d.read(registry.BundlePath, registry.MaxBundleSize)
+	switch {
+	case data != nil && (oldErr != nil || !bytes.Equal(old, data)):
 		written, err = true, d.replace(registry.BundlePath, data)
+	case data == nil:
+		if _, err := d.root.Lstat(asideName); err == nil || oldErr == nil {
+			w.warn(d.file(registry.BundlePath)+" is left out: the indexes are more than it may hold", "clients ask for each index that they need")
+		}
+		err = d.remove(registry.BundlePath)
 	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = d.root.Remove(asideName)
+	if err != nil {
+		return written, err
 	}
+	return written, d.remove(asideName)
+}
+
+// remove removes a file, which need not be there.
+func (d *regDir) remove(rel string) error {
+	err := d.root.Remove(rel)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+		return nil
 	}
-	return written, err
+	return d.within(err)
 }
 
 // makeBundle is the bundle as the indexes want it; nil where there is to be none.
@@ -107,14 +119,26 @@ func (d *regDir) indexes() (all []registry.Bundled, fit bool, err error) {
 	return all, true, nil
 }
 
-// checkBundle holds the bundle against the indexes. One of a form that this opkg does not know is not judged.
+// checkBundle holds the bundle against the indexes. One of a form that this opkg does not know is not judged, nor one that is being replaced.
 func (d *regDir) checkBundle() *RegistryFault {
-	fault := func(text string) *RegistryFault {
-		return &RegistryFault{Severity: CheckError, Kind: "bundle", Text: registry.BundlePath + ": " + text + ": opkg registry index writes it anew"}
+	for range 3 {
+		before := d.stampOf(registry.BundlePath)
+		fault := d.judgeBundle()
+		if fault == "" {
+			return nil
+		}
+		if d.stampOf(registry.BundlePath) == before {
+			return &RegistryFault{Severity: CheckError, Kind: "bundle", Text: registry.BundlePath + ": " + fault + ": opkg registry index writes it anew"}
+		}
 	}
+	return nil
+}
+
+// judgeBundle says what is wrong with the bundle; "" if nothing is, or there is none.
+func (d *regDir) judgeBundle() string {
 	data, err := d.read(registry.BundlePath, registry.MaxBundleSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return ""
 	}
 	var text []byte
 	if err == nil {
@@ -125,23 +149,23 @@ func (d *regDir) checkBundle() *RegistryFault {
 		has, err = registry.ParseBundle(path.Base(registry.BundlePath), text)
 	}
 	if newer := (*registry.BundleFormError)(nil); errors.As(err, &newer) {
-		return nil
+		return ""
 	}
 	if err != nil {
-		return fault(oneLine(err))
+		return oneLine(err)
 	}
 	indexes, fit, err := d.indexes()
 	if err != nil || !fit {
-		return fault("the indexes are too many for it, or cannot be read")
+		return "the indexes are too many for it, or cannot be read"
 	}
 	for _, ix := range indexes {
 		if !bytes.Equal(has[ix.Name], ix.Data) {
-			return fault(fmt.Sprintf("it says something else of %s than %s", ix.Name, registry.IndexPath(ix.Name)))
+			return fmt.Sprintf("it says something else of %s than %s", ix.Name, registry.IndexPath(ix.Name))
 		}
 		delete(has, ix.Name)
 	}
 	if len(has) > 0 {
-		return fault(fmt.Sprintf("it has %s, whose index is not there or cannot be read", slices.Min(slices.Collect(maps.Keys(has)))))
+		return fmt.Sprintf("it has %s, whose index is not there or cannot be read", slices.Min(slices.Collect(maps.Keys(has))))
 	}
-	return nil
+	return ""
 }

@@ -99,8 +99,8 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 		return nil, err
 	}
 	if bundle := d.stampOf(registry.BundlePath); looked || len(state.Packages) != len(ixr.known.Packages) || !bundle.is(ixr.known.Bundle) {
-		if res.Bundle, err = d.writeBundle(); err != nil {
-			return nil, d.within(err)
+		if res.Bundle, err = d.writeBundle(w); err != nil {
+			return nil, err
 		}
 	}
 	state.Bundle = d.stampOf(registry.BundlePath)

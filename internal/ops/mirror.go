@@ -88,8 +88,8 @@ func (w *World) Mirror(ctx context.Context, opt MirrorOptions) (*MirrorResult, e
 		return nil, err
 	}
 	err = m.copyAll(ctx)
-	if _, bundleErr := m.dir.writeBundle(); err == nil {
-		err = m.dir.within(bundleErr)
+	if _, bundleErr := m.dir.writeBundle(w); err == nil {
+		err = bundleErr
 	}
 	if err != nil {
 		return nil, err

@@ -81,9 +81,7 @@ func (w *World) Publish(ctx context.Context, opt PublishOptions) (*Published, er
 	if res.Already, err = d.has(c); err != nil || res.Already {
 		return res, err
 	}
-	err = d.publish(ctx, c, w.Now())
-	d.finishBundle(w)
-	if err != nil {
+	if err := d.publish(ctx, c, w.Now()); err != nil {
 		return nil, err
 	}
 	if HasSite(reg.Dir) {
@@ -307,9 +305,7 @@ func (w *World) Yank(ctx context.Context, opt YankOptions) (*Yanked, error) {
 	if r.Yanked, r.YankReason = !opt.Undo, opt.Reason; opt.Undo {
 		r.YankReason = ""
 	}
-	err = d.replaceIndex(opt.Name, ix.Format())
-	d.finishBundle(w)
-	if err != nil {
+	if err := d.replaceIndex(opt.Name, ix.Format()); err != nil {
 		return nil, err
 	}
 	if HasSite(reg.Dir) {

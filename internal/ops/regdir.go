@@ -63,17 +63,20 @@ func (d *regDir) within(err error) error {
 // file is the whole path of a file of the registry.
 func (d *regDir) file(rel string) string { return filepath.Join(d.dir, filepath.FromSlash(rel)) }
 
-// lock waits until nobody else writes the registry, and finishes what a publisher left who was killed; it blocks nobody. The error may be a
-// *cas.BusyError.
+// lock waits until nobody else writes the registry. Its release finishes the bundle, whoever put it aside: also a publisher who was killed. The
+// error may be a *cas.BusyError.
 func (d *regDir) lock(ctx context.Context, w *World) (release func(), err error) {
 	if err := d.root.MkdirAll(maintenanceDir, 0o777); err != nil {
 		return nil, d.within(err)
 	}
-	release, err = w.hold(ctx, d.file(maintenanceDir+"/lock"), "another publisher is at work in "+d.dir)
-	if err == nil {
-		d.finishBundle(w)
+	unlock, err := w.hold(ctx, d.file(maintenanceDir+"/lock"), "another publisher is at work in "+d.dir)
+	if err != nil {
+		return nil, err
 	}
-	return release, err
+	return func() {
+		d.finishBundle(w)
+		unlock()
+	}, nil
 }
 
 // tmp is where archives wait for their place: on the registry's own file system. What a killed publisher left there a day ago goes.

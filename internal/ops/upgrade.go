@@ -51,16 +51,19 @@ func (ws *Workspace) latest(ctx context.Context, names []ident.Name) ([]manifest
 		}
 		wanted, specs = append(wanted, d), append(specs, Spec{Name: d.Name, Alias: d.Registry})
 	}
-	newest, err := ws.newestVersions(ctx, specs, func(Spec) bool { return true })
+	owners, err := ws.owners(ctx, specs)
 	if err != nil {
 		return nil, err
 	}
-	for i, d := range wanted {
-		best := newest[i]
-		if d.Range.Contains(best) {
+	for _, d := range wanted {
+		v, err := newest(d.Name, owners[d.Name])
+		if err != nil {
+			return nil, err
+		}
+		if d.Range.Contains(v) {
 			continue
 		}
-		if d.Range, err = ident.ParseRange(sameStyle(d.Range.String(), best)); err != nil {
+		if d.Range, err = ident.ParseRange(sameStyle(d.Range.String(), v)); err != nil {
 			return nil, err
 		}
 		d.HasRange = true

@@ -27,6 +27,7 @@ const MaxRedirects = 10
 type Limits struct {
 	Connect    time.Duration // name, TCP and TLS, each; default 15 s
 	Header     time.Duration // until the header of an answer is there; default 20 s
+	Optional   time.Duration // the same, with all that comes before, of what can be done without; default 3 s
 	Near       time.Duration // within which a server that is near answers: to others there are more connections; default 5 ms
 	Idle       time.Duration // without a byte of a body; default 20 s
 	MinRate    int64         // bytes a second of a body, on average over RateWindow of waiting; default 1,024
@@ -45,6 +46,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	def(&l.Connect, 15*time.Second)
 	def(&l.Header, 20*time.Second)
+	def(&l.Optional, 3*time.Second)
 	def(&l.Near, 5*time.Millisecond)
 	def(&l.Idle, 20*time.Second)
 	def(&l.RateWindow, 20*time.Second)

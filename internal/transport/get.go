@@ -2,9 +2,12 @@ package transport
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/openpackage/opkg/internal/origin"
 )
@@ -15,7 +18,7 @@ type GetOptions struct {
 	IfNoneMatch string // an ETag: 304 is an answer then
 	NoCache     bool   // caches on the way must ask the origin
 	MaxSize     int64  // bytes of the body, decompressed
-	Once        bool   // a failure is not mended by a further attempt
+	Optional    bool   // there is another way: one attempt, whose answer has to begin within Limits.Optional
 }
 
 // Document is one small answer, whole.
@@ -39,7 +42,7 @@ func (s *Site) Get(ctx context.Context, u *url.URL, opt GetOptions) (*Document, 
 	if opt.NoCache {
 		set("Cache-Control", "no-cache")
 	}
-	t := tries{site: s, url: u, once: opt.Once}
+	t := tries{site: s, url: u, once: opt.Optional}
 	for {
 		doc, err := s.get(ctx, u, header, opt)
 		if err == nil {
@@ -58,8 +61,19 @@ func (s *Site) get(ctx context.Context, u *url.URL, header http.Header, opt GetO
 	if opt.IfNoneMatch != "" {
 		want = append(want, http.StatusNotModified)
 	}
+	begun := func() bool { return true }
+	if limit := s.c.opt.Limits.Optional; opt.Optional {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		begun = time.AfterFunc(limit, func() { cancel(&stalledError{fmt.Sprintf("no answer began within %s", limit)}) }).Stop
+	}
 	ans, err := s.exchange(ctx, u, header, want...)
+	begun()
 	if err != nil {
+		if stalled := (*stalledError)(nil); errors.As(context.Cause(ctx), &stalled) {
+			return nil, stalled
+		}
 		return nil, err
 	}
 	defer ans.close()

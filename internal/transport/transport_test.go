@@ -730,6 +730,30 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+func TestOptional(t *testing.T) {
+	u := parse(t, serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).URL+"/")
+	c := New(Options{Limits: Limits{Optional: 60 * time.Millisecond}})
+	_, err := site(t, c, SiteOptions{Base: u}).Get(t.Context(), u, GetOptions{MaxSize: 1, Optional: true})
+	if network := (*NetworkError)(nil); !errors.As(err, &network) || !strings.Contains(err.Error(), "no answer began within 60ms") {
+		t.Error(err)
+	}
+	u = parse(t, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		time.Sleep(120 * time.Millisecond) // what has begun may take its time
+		w.Write([]byte("a"))
+	}).URL+"/")
+	c = New(Options{Limits: Limits{Optional: 100 * time.Millisecond}})
+	for range 2 { // the connection is there
+		if doc, err := site(t, c, SiteOptions{Base: u}).Get(t.Context(), u, GetOptions{MaxSize: 1, Optional: true}); err == nil {
+			if string(doc.Body) != "a" {
+				t.Errorf("%q", doc.Body)
+			}
+			return
+		}
+	}
+	t.Error("never answered")
+}
+
 func TestMessagesAreClean(t *testing.T) {
 	err := &NetworkError{URL: "https://a.test/", Err: errors.New("bad \x1b[31m\u202e header " + strings.Repeat("x", 1000))}
 	if s := err.Error(); strings.ContainsAny(s, "\x1b\u202e") || len(s) > 400 {

@@ -14,7 +14,7 @@ import (
 func (s *Source) FetchBundle(ctx context.Context, opt sources.FetchOptions, most int64) (*sources.Document, error) {
 	u := s.base.JoinPath(registry.BundlePath)
 	got, err := s.site.Get(ctx, u, transport.GetOptions{Accept: "application/gzip", IfNoneMatch: opt.ETag, NoCache: opt.NoCache,
-		MaxSize: min(most, registry.MaxBundleSize), Once: true})
+		MaxSize: min(most, registry.MaxBundleSize), Optional: true})
 	if large := (*transport.TooLargeError)(nil); errors.As(err, &large) { // a registry may be large
 		return nil, large
 	}
