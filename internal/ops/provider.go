@@ -181,6 +181,9 @@ func (e *LocalError) Error() string {
 
 // Hint says what to do where the directory holds no package; else that of the cause.
 func (e *LocalError) Hint() string {
+	if e.Path == nestedPath(e.Name) && (errors.Is(e.Err, os.ErrNotExist) || errors.Is(e.Err, errNotDir)) {
+		return fmt.Sprintf("what stands in %s/packages is the workspace's own, and never asked of a registry: make the package there, or remove %s", dotDir, e.Path)
+	}
 	if errors.Is(e.Err, os.ErrNotExist) {
 		return fmt.Sprintf("%s asks for %s in that directory: correct its base:, or make the package with opkg new %s", ManifestName, e.Name, e.Path)
 	}

@@ -127,6 +127,9 @@ func (w *World) open() (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.checkDotDir(root); err != nil {
+		return nil, err
+	}
 	ws := &Workspace{Root: root, ManifestPath: file, world: w}
 	if ws.ManifestData, err = readCommitted(root, file); err != nil {
 		return nil, err
@@ -142,6 +145,29 @@ func (w *World) open() (*Workspace, error) {
 	ws.git = w.gitHost(ws.Config)
 	ws.registries = w.registries(ws.Config, ws.git)
 	return ws, nil
+}
+
+// checkDotDir refuses a directory of opkg's that is a link out of the workspace root: what is written there would be another's.
+func (w *World) checkDotDir(root string) error {
+	dot := filepath.Join(root, dotDir)
+	fi, err := os.Lstat(dot)
+	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
+		return nil
+	}
+	real, err := filepath.EvalSymlinks(dot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &FileError{w.show(dot), "it is a link to nothing"}
+	}
+	if err != nil {
+		return err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(root, real); err != nil || !filepath.IsLocal(rel) {
+		return &FileError{w.show(dot), "it is a link out of the workspace, where opkg would write what others read"}
+	}
+	return nil
 }
 
 // LoadConfig merges the workspace's config.yml (root "" for none) and the user's.
@@ -241,13 +267,14 @@ func (ws *Workspace) Overrides() []lock.Override {
 	return out
 }
 
-// hasNested reports whether name is a package of the workspace's own, which is never asked of a registry.
+// hasNested reports whether name is a package of the workspace's own, which is never asked of a registry: also where what stands there is none that
+// can be read.
 func (ws *Workspace) hasNested(name ident.Name) bool {
 	if ws.bare {
 		return false
 	}
-	fi, err := os.Stat(filepath.Join(ws.Root, filepath.FromSlash(nestedPath(name)), ManifestName))
-	return err == nil && fi.Mode().IsRegular()
+	_, err := os.Lstat(filepath.Join(ws.Root, filepath.FromSlash(nestedPath(name))))
+	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotDir)
 }
 
 func nestedPath(name ident.Name) string { return dotDir + "/packages/" + string(name) }
