@@ -1,12 +1,14 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openpackage/opkg/cas"
@@ -42,7 +44,7 @@ func (w *World) Publish(ctx context.Context, opt PublishOptions) (*Published, er
 	if err != nil {
 		return nil, err
 	}
-	if err := w.writable(reg); err != nil {
+	if err := w.writable(reg, opt.To); err != nil {
 		return nil, err
 	}
 	if reg.Source.Kind() == ident.GitRegistry {
@@ -105,8 +107,9 @@ func (w *World) adviseFor(c *candidate, cfg *config.Config, reg config.Registry)
 	}
 }
 
-// writable refuses a registry that opkg can only read.
-func (w *World) writable(reg config.Registry) error {
+// writable refuses a registry that opkg can only read, or that the user may not mean: git runs the hooks of a repository on this machine, and a
+// workspace's config.yml must not choose programs. to is what the user called it.
+func (w *World) writable(reg config.Registry, to string) error {
 	switch reg.Source.Kind() {
 	case ident.StaticHTTP:
 		return &PackageError{Path: shown(reg), Reason: "a registry over HTTP is written where its files are",
@@ -115,6 +118,22 @@ func (w *World) writable(reg config.Registry) error {
 		if isCheckout(reg.Dir) {
 			return &PackageError{Path: w.show(reg.Dir), Reason: "it is a checkout of a git registry",
 				HintText: "publish to where it was cloned from: --to git:URL pushes a commit, and needs no checkout"}
+		}
+	case ident.GitRegistry:
+		local := reg.Dir != "" || strings.HasPrefix(reg.Source.URL(), "file:")
+		if !local || reg.Origin != config.Workspace || reg.Alias != to {
+			return nil
+		}
+		own, err := w.LoadConfig("")
+		if err != nil {
+			return err
+		}
+		mine := func(r config.Registry) bool {
+			return r.Source == reg.Source || r.Dir == reg.Dir && r.Source.Kind() == ident.GitRegistry
+		}
+		if !slices.ContainsFunc(own.Registries, mine) {
+			return &PackageError{Path: shown(reg), Reason: "it is a repository on this machine that the workspace's config.yml alone names, and its hooks would run",
+				HintText: fmt.Sprintf("write --to git:%s, or name it in your own config.yml", cmp.Or(reg.Dir, reg.Source.URL()))}
 		}
 	}
 	return nil
@@ -267,7 +286,7 @@ func (w *World) Yank(ctx context.Context, opt YankOptions) (*Yanked, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.writable(reg); err != nil {
+	if err := w.writable(reg, opt.To); err != nil {
 		return nil, err
 	}
 	if reason := registry.CleanDescription(opt.Reason); reason != opt.Reason {
