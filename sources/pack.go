@@ -135,7 +135,7 @@ func (p *pack) load() {
 // scan takes in the records of the file as it is now. What it holds is looked at only when it is asked for.
 func (p *pack) scan() {
 	p.records, p.size, p.live = map[ident.Name]record{}, 0, 0
-	fi, err := os.Stat(p.file)
+	fi, err := os.Lstat(p.file)
 	if err != nil || !fi.Mode().IsRegular() {
 		return
 	}
@@ -186,6 +186,9 @@ func (p *pack) flush() {
 
 // append adds whole records to the file. What is cut short, by a full disk or a kill, shows.
 func (p *pack) append(records []byte) {
+	if fi, err := os.Lstat(p.file); err == nil && !fi.Mode().IsRegular() { // a pipe would block, a link have another file written
+		_ = os.Remove(p.file)
+	}
 	open := func() (*os.File, error) { return os.OpenFile(p.file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) }
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) && makePrivate(p.cache, filepath.Dir(p.file)) == nil {

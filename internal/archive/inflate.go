@@ -36,18 +36,22 @@ func (c *compressed) reader() byteReader {
 
 // claimed is the inflated size, modulo 2³², that the gzip trailer names.
 func (c *compressed) claimed() (int64, error) {
-	var b [4]byte
-	switch {
-	case c.size < 18: // the shortest header and trailer
+	if c.size < 18 { // the shortest header and trailer
 		return 0, unsafef("it is no gzip file: it has only %d bytes", c.size)
-	case c.file == nil:
-		copy(b[:], c.data[c.size-4:])
-	default:
-		if _, err := c.file.ReadAt(b[:], c.size-4); err != nil {
-			return 0, err
-		}
 	}
-	return int64(binary.LittleEndian.Uint32(b[:])), nil
+	var head, size [4]byte
+	if c.file == nil {
+		copy(head[:], c.data)
+		copy(size[:], c.data[c.size-4:])
+	} else if _, err := c.file.ReadAt(head[:], 0); err != nil {
+		return 0, err
+	} else if _, err := c.file.ReadAt(size[:], c.size-4); err != nil {
+		return 0, err
+	}
+	if !IsGzip(head[:]) {
+		return 0, unsafef("it is no gzip file")
+	}
+	return int64(binary.LittleEndian.Uint32(size[:])), nil
 }
 
 // inflater reads the tar out of a gzip file, strictly: one member and nothing else.

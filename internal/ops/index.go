@@ -270,17 +270,14 @@ func (d *regDir) archivesOf(name ident.Name) ([]archiveFile, error) {
 // describeArchive reads one archive whole. The description is that of its manifest.
 func (d *regDir) describeArchive(ctx context.Context, name ident.Name, at archiveFile) (r registry.Release, description string, err error) {
 	label := d.file(at.rel)
-	f, err := d.root.Open(at.rel)
+	f, err := d.open(at.rel)
 	if err != nil {
-		return r, "", d.within(err)
+		return r, "", err
 	}
 	defer f.Close()
 	fi, err := f.Stat()
 	if err != nil {
 		return r, "", err
-	}
-	if !fi.Mode().IsRegular() {
-		return r, "", &FileError{label, "it is not a regular file"}
 	}
 	a, err := cas.Inspect(ctx, label, f)
 	if err != nil {

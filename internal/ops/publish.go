@@ -221,7 +221,7 @@ func (d *regDir) place(ctx context.Context, c *candidate) error {
 	if err := d.root.MkdirAll(dir, 0o777); err != nil {
 		return d.within(err)
 	}
-	switch there, err := d.root.Open(rel); {
+	switch there, err := d.open(rel); {
 	case err == nil:
 		defer there.Close()
 		a, err := cas.Inspect(ctx, d.file(rel), there)
@@ -233,7 +233,7 @@ func (d *regDir) place(ctx context.Context, c *candidate) error {
 		}
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return d.within(err)
+		return err
 	}
 	tmp, err := filepath.Rel(d.dir, c.file.Name())
 	if err != nil {

@@ -69,7 +69,11 @@ func (d *regDir) lock(ctx context.Context, w *World) (release func(), err error)
 	if err := d.root.MkdirAll(maintenanceDir, 0o777); err != nil {
 		return nil, d.within(err)
 	}
-	unlock, err := w.hold(ctx, d.file(maintenanceDir+"/lock"), "another publisher is at work in "+d.dir)
+	const name = maintenanceDir + "/lock"
+	if fi, err := d.root.Lstat(name); err == nil && !fi.Mode().IsRegular() { // a link would have a file made elsewhere
+		return nil, &FileError{d.file(name), "it is not a regular file"}
+	}
+	unlock, err := w.hold(ctx, d.file(name), "another publisher is at work in "+d.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -97,16 +101,26 @@ func (d *regDir) tmp(now func() time.Time) (string, error) {
 	return d.file(dir), nil
 }
 
-// read reads a file whole; fs.ErrNotExist where it is not there.
-func (d *regDir) read(rel string, most int64) ([]byte, error) {
-	f, err := d.root.Open(rel)
+// open opens a regular file. What is none is not even opened: a pipe would block.
+func (d *regDir) open(rel string) (*os.File, error) {
+	fi, err := d.root.Stat(rel)
 	if err != nil {
 		return nil, d.within(err)
 	}
-	defer f.Close()
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+	if !fi.Mode().IsRegular() {
 		return nil, &FileError{d.file(rel), "it is not a regular file"}
 	}
+	f, err := d.root.Open(rel)
+	return f, d.within(err)
+}
+
+// read reads a file whole; fs.ErrNotExist where it is not there.
+func (d *regDir) read(rel string, most int64) ([]byte, error) {
+	f, err := d.open(rel)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {
 		err = &registry.Error{File: d.file(rel), Msg: fmt.Sprintf("it has more than %d bytes", most)}

@@ -205,7 +205,14 @@ func readCertificates(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	fi, err := os.Stat(file)
+	if err == nil && !fi.Mode().IsRegular() { // a pipe would block
+		err = fmt.Errorf("%s is not a regular file", file)
+	}
+	var pem []byte
+	if err == nil {
+		pem, err = os.ReadFile(file)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read ca-file: %w", err)
 	}
