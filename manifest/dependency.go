@@ -38,6 +38,7 @@ func (r *reader) dependency(n *strictyaml.Node, list string) (Dependency, error)
 	if err != nil {
 		return d, err
 	}
+	r.slips(n, entryKeys)
 	if k.version != nil {
 		if d.Range, err = rangeOf(k.version, "the version of "+string(d.Name)); err != nil {
 			return d, err

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/openpackage/opkg/ident"
+	"github.com/openpackage/opkg/internal/nearest"
 	"github.com/openpackage/opkg/internal/strictyaml"
 )
 
@@ -63,6 +64,7 @@ func read(file string, data []byte, foreign bool) (*document, error) {
 	if err := r.header(); err != nil {
 		return nil, err
 	}
+	r.slips(root, rootKeys)
 	for _, key := range prodKeys {
 		if err := r.list(key, &r.manifest.Dependencies, false); err != nil {
 			return nil, err
@@ -171,6 +173,21 @@ func (r *reader) list(key string, out *[]Dependency, dev bool) error {
 		*out = append(*out, d)
 	}
 	return nil
+}
+
+// The keys that decide what is installed. One that is nearly one of them is worth a word; all others are somebody else's.
+var (
+	rootKeys  = []string{"version", "dependencies", "dev-dependencies", "overrides"}
+	entryKeys = []string{"version", "registry"}
+)
+
+// slips warns of the keys of a mapping that are nearly one of keys, where that one is not there.
+func (r *reader) slips(n *strictyaml.Node, keys []string) {
+	for _, f := range n.Fields {
+		if key := nearest.Slip(strings.ToLower(f.Key.Text), keys); key != "" && n.Get(key) == nil {
+			r.warn(f.Key, "did you mean "+key+"?", "the key %q means nothing to opkg", f.Key.Text)
+		}
+	}
 }
 
 // overrides reads the mapping of names to ranges.

@@ -60,6 +60,8 @@ func TestDependency(t *testing.T) {
 		{"path beside base", "name: a\n  base: ./x\n  path: skills/x", "a path=./x", ""},
 		{"path beside registry", "name: a\n  registry: corp\n  path: skills/x", "a registry=corp", ""},
 		{"unknown keys", "name: a\n  version: 1.0.0\n  include: [x]\n  why: {a: b}", "a range=1.0.0", ""},
+		{"misspelt key", "name: a\n  verison: 1.0.0", "a", `the key "verison" means nothing to opkg`},
+		{"a key like one that is there", "name: a\n  version: 1.0.0\n  versions: [x]", "a range=1.0.0", ""},
 		{"hex ref", "name: a\n  git: https://h.test/o.git\n  ref: 0123456789abcdef0123456789abcdef01234567", "a git=https://h.test/o.git ref=0123456789abcdef0123456789abcdef01234567", ""},
 		{"local git", "name: a\n  git: ../tool", "a git=../tool", ""},
 	} {

@@ -5,8 +5,13 @@ package nearest
 const longest = 64
 
 // Word returns the choice that word is most likely a slip of the pen for, or "". At most a third of its bytes, and one more, may differ.
-func Word(word string, choices []string) string {
-	best, least := "", len(word)/3+1
+func Word(word string, choices []string) string { return within(len(word)/3+1, word, choices) }
+
+// Slip is Word where the word may be right as it is: at most two bytes may differ.
+func Slip(word string, choices []string) string { return within(2, word, choices) }
+
+func within(least int, word string, choices []string) string {
+	best := ""
 	for _, c := range choices {
 		if len(word) > longest || len(c) > longest {
 			continue

@@ -94,6 +94,7 @@ func (c *candidate) pack(ctx context.Context, w *World, dir string) error {
 	if err != nil {
 		return err
 	}
+	w.warnOf(m)
 	all, err := archive.PayloadOfDir(dir)
 	if err != nil {
 		return err

@@ -115,10 +115,15 @@ func (w *World) Open() (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, warning := range ws.Manifest.Warnings {
-		w.warn(fmt.Sprintf("%s:%d: %s", w.show(ws.ManifestPath), warning.Pos.Line, warning.Text), warning.Hint)
-	}
+	w.warnOf(ws.Manifest)
 	return ws, nil
+}
+
+// warnOf tells the observer of a manifest's warnings.
+func (w *World) warnOf(m *manifest.Manifest) {
+	for _, warning := range m.Warnings {
+		w.warn(fmt.Sprintf("%s:%d: %s", m.File, warning.Pos.Line, warning.Text), warning.Hint)
+	}
 }
 
 // open is Open in silence: for a second look.
