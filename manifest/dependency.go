@@ -169,7 +169,7 @@ func (r *reader) gitDependency(d *Dependency, k keys, named *strictyaml.Node, hu
 	if r.foreign && isLocalGit(d.Git) {
 		return at.Errorf("a package may name https and ssh repositories alone", "%s is in a directory of this machine: %q", d.Name, location)
 	}
-	if isPlainHTTP(d.Git) {
+	if IsPlainHTTP(d.Git) {
 		return at.Errorf("use https: or ssh:", "%s is reached by http:, which anybody on the way can change", d.Name)
 	}
 	if err := r.pick(d, k, at, fragment); err != nil {
@@ -298,8 +298,8 @@ func isLocalGit(url string) bool {
 	return strings.HasPrefix(url, "file:") || strings.ContainsAny(url[:1], "./~") || drive
 }
 
-// isPlainHTTP reports whether a git URL is reached without TLS beyond this machine.
-func isPlainHTTP(url string) bool {
+// IsPlainHTTP reports whether a git URL is reached without TLS beyond this machine.
+func IsPlainHTTP(url string) bool {
 	if !strings.HasPrefix(url, "http:") {
 		return false
 	}

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,9 @@ func (ws *Workspace) gitDependency(ctx context.Context, spec GitSpec) (manifest.
 	var err error
 	if d.Git, err = ident.ParseGitURL(location); err != nil {
 		return bad(location, err)
+	}
+	if manifest.IsPlainHTTP(d.Git) {
+		return bad(location, errors.New("anybody on the way can change what comes by http:, use https: or ssh:"))
 	}
 	if d.Git[0] == '.' {
 		if d.Git, err = ws.fromRoot(d.Git); err != nil {
