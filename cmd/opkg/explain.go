@@ -62,13 +62,15 @@ func (a *app) renderDecision(c *ops.Choice) {
 		return
 	case c.Decided == ops.ByNewest:
 		fmt.Fprintf(a.stdout, "  chosen: the newest of %s\n", count(c.Candidates, "version"))
-		return
 	case c.Decided == ops.ByLock:
 		fmt.Fprintf(a.stdout, "  chosen: it was locked, and fits (%d of %s do)\n", c.Admitted, count(c.Candidates, "version"))
 	case c.Decided == ops.ByOverride:
 		fmt.Fprintf(a.stdout, "  chosen: the override decides (%d of %s fit it)\n", c.Admitted, count(c.Candidates, "version"))
 	default:
 		fmt.Fprintf(a.stdout, "  chosen: the newest that fits (%d of %s do)\n", c.Admitted, count(c.Candidates, "version"))
+	}
+	if c.Yanked {
+		fmt.Fprintf(a.stdout, "  it is %s\n", ops.YankedText(c.YankReason))
 	}
 	groups := groupExcluded(c.Higher)
 	for i, g := range groups {
@@ -123,6 +125,8 @@ type choiceJSON struct {
 	Known      bool           `json:"known"` // the candidates are
 	Candidates int            `json:"candidates"`
 	Admitted   int            `json:"admitted"`
+	Yanked     bool           `json:"yanked,omitempty"`
+	YankReason string         `json:"yankReason,omitempty"`
 	Excluded   []excludedJSON `json:"excluded"`
 }
 
@@ -141,7 +145,7 @@ func newChoiceJSON(c *ops.Choice) choiceJSON {
 	j := choiceJSON{
 		Name: string(c.Name), Version: c.Version.String(), Owner: c.Owner, Rule: c.Rule, Passed: c.Passed, Shadowed: c.Hidden, Path: c.Path,
 		Override: c.Override, Decided: string(c.Decided), Known: c.Unknown == nil && c.Owner != "" || c.Path != "",
-		Candidates: c.Candidates, Admitted: c.Admitted, Asks: []askJSON{}, Excluded: []excludedJSON{},
+		Candidates: c.Candidates, Admitted: c.Admitted, Yanked: c.Yanked, YankReason: c.YankReason, Asks: []askJSON{}, Excluded: []excludedJSON{},
 	}
 	for _, a := range c.Asks {
 		j.Asks = append(j.Asks, askJSON(a))

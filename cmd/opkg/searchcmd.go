@@ -89,10 +89,8 @@ func markOf(f *sources.Found) string {
 	case f.Shadowed():
 		marks = append(marks, "asked for its scopes alone")
 	}
-	if f.Entry.Yanked && f.Entry.YankReason != "" {
-		marks = append(marks, "yanked: "+f.Entry.YankReason)
-	} else if f.Entry.Yanked {
-		marks = append(marks, "yanked")
+	if f.Entry.Yanked {
+		marks = append(marks, ops.YankedText(f.Entry.YankReason))
 	}
 	return strings.Join(marks, "; ")
 }
@@ -216,7 +214,7 @@ func (a *app) renderInfo(info *ops.PackageInfo) error {
 	r := info.Release
 	title := fmt.Sprintf("%s %s", info.Name, r.Version)
 	if r.Yanked {
-		title += " " + a.paint(a.stdout, red, yankText(r))
+		title += " " + a.paint(a.stdout, red, "("+ops.YankedText(r.YankReason)+")")
 	}
 	fmt.Fprintln(a.stdout, title)
 	if says := cmp.Or(r.Description, info.Index.Description); says != "" {
@@ -271,18 +269,11 @@ func versionTexts(releases []registry.Release) []string {
 		r := &releases[i]
 		text := r.Version.String()
 		if r.Yanked {
-			text += " " + yankText(r)
+			text += " " + "(" + ops.YankedText(r.YankReason) + ")"
 		}
 		out = append(out, text)
 	}
 	return out
-}
-
-func yankText(r *registry.Release) string {
-	if r.YankReason == "" {
-		return "(yanked)"
-	}
-	return "(yanked: " + message(r.YankReason) + ")"
 }
 
 type releaseJSON struct {

@@ -143,7 +143,7 @@ func remarks(p *ops.OutdatedPackage) string {
 		text += s
 	}
 	if p.Yanked {
-		add(p.Current.String() + " is yanked")
+		add(p.Current.String() + " is " + ops.YankedText(p.YankReason))
 	}
 	switch {
 	case p.Owner == "":
@@ -173,25 +173,26 @@ func remarks(p *ops.OutdatedPackage) string {
 
 func outdatedJSON(list []ops.OutdatedPackage) any {
 	type row struct {
-		Name     string `json:"name"`
-		Current  string `json:"current"`
-		Wanted   string `json:"wanted,omitempty"`
-		Latest   string `json:"latest,omitempty"`
-		Registry string `json:"registry,omitempty"`
-		Source   string `json:"source,omitempty"`
-		Locked   string `json:"lockedSource"`
-		Outdated bool   `json:"outdated"`
-		Yanked   bool   `json:"yanked,omitempty"`
-		Gone     bool   `json:"gone,omitempty"`
-		Direct   bool   `json:"direct"`
-		Dev      bool   `json:"dev,omitempty"`
-		Moved    string `json:"moved,omitempty"`
-		Commit   string `json:"commit,omitempty"`
+		Name       string `json:"name"`
+		Current    string `json:"current"`
+		Wanted     string `json:"wanted,omitempty"`
+		Latest     string `json:"latest,omitempty"`
+		Registry   string `json:"registry,omitempty"`
+		Source     string `json:"source,omitempty"`
+		Locked     string `json:"lockedSource"`
+		Outdated   bool   `json:"outdated"`
+		Yanked     bool   `json:"yanked,omitempty"`
+		YankReason string `json:"yankReason,omitempty"`
+		Gone       bool   `json:"gone,omitempty"`
+		Direct     bool   `json:"direct"`
+		Dev        bool   `json:"dev,omitempty"`
+		Moved      string `json:"moved,omitempty"`
+		Commit     string `json:"commit,omitempty"`
 	}
 	rows := []row{}
 	for _, p := range list {
 		r := row{string(p.Name), p.Current.String(), versionOr(p.Wanted, ""), versionOr(p.Latest, ""),
-			p.Alias, string(p.Owner), string(p.Locked), p.Behind(), p.Yanked, p.Gone, p.Direct, p.Dev, "", ""}
+			p.Alias, string(p.Owner), string(p.Locked), p.Behind(), p.Yanked, p.YankReason, p.Gone, p.Direct, p.Dev, "", ""}
 		if p.Moved != nil {
 			r.Moved, r.Commit = p.Moved.What, string(p.Moved.Now)
 		}

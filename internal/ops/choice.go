@@ -30,6 +30,8 @@ type Choice struct {
 	Candidates int   // versions that the owner has
 	Admitted   int   // of these, those that everything asked for admits and that are not yanked
 	Decided    Decided
+	Yanked     bool       // the owner warns of Version
+	YankReason string     // or ""
 	Higher     []Excluded // versions above Version, highest first
 }
 
@@ -119,6 +121,9 @@ func (c *catalog) choice(ctx context.Context, g *Graph, p *lock.Package, below b
 		if x.Why == "" || x.Why == NeedsOther || r.Version.Compare(p.Version) == 0 {
 			ch.Admitted++
 		}
+		if r.Yanked && r.Version.Compare(p.Version) == 0 {
+			ch.Yanked, ch.YankReason = true, r.YankReason
+		}
 		if r.Version.Compare(p.Version) > 0 {
 			ch.Higher = append(ch.Higher, x)
 		}
@@ -155,6 +160,14 @@ func (ch *Choice) settle(kept bool) {
 	}
 }
 
+// YankedText is "yanked", with the reason where there is one.
+func YankedText(reason string) string {
+	if reason == "" {
+		return "yanked"
+	}
+	return "yanked: " + ident.CleanText(reason)
+}
+
 // excludes says why a release is not what the lock has; no Why where nothing that can be seen speaks against it.
 func (g *Graph) excludes(name ident.Name, r *registry.Release) Excluded {
 	x := Excluded{Version: r.Version}
@@ -171,10 +184,7 @@ func (g *Graph) excludes(name ident.Name, r *registry.Release) Excluded {
 		}
 	}
 	if x.Why == "" && r.Yanked {
-		x.Why, x.Text = WasYanked, "yanked"
-		if r.YankReason != "" {
-			x.Text += ": " + ident.CleanText(r.YankReason)
-		}
+		x.Why, x.Text = WasYanked, YankedText(r.YankReason)
 	}
 	if x.Why != "" {
 		return x

@@ -213,6 +213,7 @@ func (ws *Workspace) resolveWith(ctx context.Context, old *lock.Lock, opt LockOp
 	if err := ws.learn(ctx, router, l.Packages); err != nil {
 		return nil, sol.Stats, err
 	}
+	cat.warnYanked(l)
 	l.MarkDev()
 	if opt.solved != nil {
 		opt.solved(cat, l)

@@ -21,18 +21,19 @@ type OutdatedOptions struct {
 
 // OutdatedPackage is a locked package of a registry or repository, and the versions that are to be had.
 type OutdatedPackage struct {
-	Name    ident.Name
-	Current ident.Version  // in the lock
-	Wanted  ident.Version  // what upgrade would choose; zero where it would choose none
-	Latest  ident.Version  // the newest that is stable and not yanked; zero where there is none
-	Owner   ident.SourceID // the registry that answers for the name now
-	Alias   string         // of Owner
-	Locked  ident.SourceID // the registry that it was locked from
-	Yanked  bool           // Current was withdrawn
-	Gone    bool           // Owner no longer lists Current
-	Moved   *sources.Move  // of a package of a repository: its branch or tag leads elsewhere now; nil: it does not
-	Direct  bool
-	Dev     bool
+	Name       ident.Name
+	Current    ident.Version  // in the lock
+	Wanted     ident.Version  // what upgrade would choose; zero where it would choose none
+	Latest     ident.Version  // the newest that is stable and not yanked; zero where there is none
+	Owner      ident.SourceID // the registry that answers for the name now
+	Alias      string         // of Owner
+	Locked     ident.SourceID // the registry that it was locked from
+	Yanked     bool           // Current was withdrawn
+	YankReason string         // or ""
+	Gone       bool           // Owner no longer lists Current
+	Moved      *sources.Move  // of a package of a repository: its branch or tag leads elsewhere now; nil: it does not
+	Direct     bool
+	Dev        bool
 }
 
 // Behind reports whether there is something to tell.
@@ -145,7 +146,7 @@ func (p *OutdatedPackage) ask(ctx context.Context, router *sources.Router) error
 	p.Owner, p.Alias, p.Gone = a.Source.ID(), a.Registry.Alias, true
 	for _, r := range a.Index.Releases {
 		if r.Version.Compare(p.Current) == 0 {
-			p.Gone, p.Yanked = false, r.Yanked
+			p.Gone, p.Yanked, p.YankReason = false, r.Yanked, r.YankReason
 		}
 	}
 	if newest := pickNewest(a.Index.Releases); newest != nil {

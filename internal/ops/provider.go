@@ -322,6 +322,23 @@ func (c *catalog) behind(old *lock.Lock) bool {
 	return false
 }
 
+// warnYanked tells of versions in a lock that their registries warn of.
+func (c *catalog) warnYanked(l *lock.Lock) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range l.Packages {
+		p := &l.Packages[i]
+		a := c.answers[p.Name]
+		if a == nil || p.Source != a.Source.ID() {
+			continue
+		}
+		if r := a.find(p.Version); r != nil && r.Yanked {
+			c.ws.world.warn(fmt.Sprintf("%s %s is %s", p.Name, p.Version, YankedText(r.YankReason)),
+				fmt.Sprintf("opkg upgrade %s takes another version, where what is asked for admits one", p.Name))
+		}
+	}
+}
+
 // release finds one version that Versions listed.
 func (c *catalog) release(ctx context.Context, name ident.Name, v ident.Version) (*registry.Release, error) {
 	a, err := c.answer(ctx, name)
