@@ -333,10 +333,20 @@ func (c *catalog) explainUnknown(ctx context.Context, requires []lock.Require, e
 		}
 		var missing *sources.NotFoundError
 		if _, err := c.answer(ctx, r.Name); errors.As(err, &missing) {
-			return c.ws.suggest(missing)
+			return c.ws.atLine(r.Name, c.ws.suggest(missing))
 		}
 	}
 	c.advise(ctx, none)
+	return err
+}
+
+// atLine says where the manifest asks for the name that err is about.
+func (ws *Workspace) atLine(name ident.Name, err error) error {
+	for _, d := range slices.Concat(ws.Manifest.Dependencies, ws.Manifest.DevDependencies) {
+		if d.Name == name {
+			return fmt.Errorf("%s:%d: %w", ws.world.show(ws.ManifestPath), d.Pos.Line, err)
+		}
+	}
 	return err
 }
 
