@@ -150,9 +150,32 @@ func (a *app) renderSync(res *ops.SyncResult, opt ops.SyncOptions) {
 		a.renderPlan(res)
 		return
 	}
+	a.noteChanged(res.Plan)
 	a.note("%s", summary(res, time.Since(a.start)))
 	if n := len(res.Fetch) + res.Applied.Placed; n > 0 {
 		a.note("they are in %s", a.home(res.Directory))
+	}
+}
+
+// mostChanged is how many directories are named that a sync found changed.
+const mostChanged = 10
+
+// noteChanged names the version directories that somebody had changed, and what in them: an agent may have read that.
+func (a *app) noteChanged(plan *materialize.Plan) {
+	if plan == nil {
+		return
+	}
+	n := 0
+	for _, s := range plan.Steps {
+		if s.Action != materialize.Heal && s.Action != materialize.Replace {
+			continue
+		}
+		if n++; n <= mostChanged {
+			a.note("%s %s was changed (%s), and is as locked again", s.Want.Name, s.Want.Version, s.Reason)
+		}
+	}
+	if n > mostChanged {
+		a.note("and so were %d more: opkg sync --json lists them", n-mostChanged)
 	}
 }
 
