@@ -73,12 +73,8 @@ A registry over HTTP is listed by its search.json (opkg registry index --site wr
 				return err
 			}
 			opt.Target = given[0]
-			for _, s := range given[1:] {
-				name, err := ident.ParseName(s)
-				if err != nil {
-					return &ops.SpecError{Input: s, Err: err}
-				}
-				opt.Names = append(opt.Names, name)
+			if opt.Names, err = parseNames(given[1:]); err != nil {
+				return err
 			}
 			res, err := w.CheckRegistry(cmd.Context(), opt)
 			if err != nil {

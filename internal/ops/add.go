@@ -30,8 +30,9 @@ type Spec struct {
 
 // SpecError says why an argument names no package.
 type SpecError struct {
-	Input string
-	Err   error
+	Input    string
+	Err      error
+	HintText string // "": the form that ParseSpec reads
 }
 
 func (e *SpecError) Error() string {
@@ -44,7 +45,19 @@ func (e *SpecError) Unwrap() error { return e.Err }
 
 // Hint shows the form.
 func (e *SpecError) Hint() string {
+	if e.HintText != "" {
+		return e.HintText
+	}
 	return "write NAME, NAME@RANGE or ALIAS/NAME@RANGE, such as myorg/my-pkg@^1.0.0 or @scope/rules"
+}
+
+// ParseName reads a name where it stands alone, without an alias or a range. The error is a *SpecError.
+func ParseName(s string) (ident.Name, error) {
+	name, err := ident.ParseName(s)
+	if err != nil {
+		return "", &SpecError{Input: s, Err: err, HintText: "write NAME alone, such as my-pkg or @scope/rules"}
+	}
+	return name, nil
 }
 
 // ParseSpec reads [ALIAS/]NAME[@RANGE]. "myorg/my-pkg" is my-pkg of the registry called myorg;

@@ -108,9 +108,9 @@ func (w *World) New(dir, name string) (ident.Name, []string, error) {
 			name = "package"
 		}
 	}
-	n, err := ident.ParseName(name)
+	n, err := ParseName(name)
 	if err != nil {
-		return "", nil, &SpecError{Input: name, Err: err}
+		return "", nil, err
 	}
 	entries, err := os.ReadDir(dir)
 	switch {
