@@ -140,11 +140,15 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 		out := struct {
 			Manifest string       `json:"manifest"`
 			Added    []added      `json:"added"`
+			Removed  []added      `json:"removed,omitempty"`
 			Changes  []changeJSON `json:"lockChanges"`
 			Sync     any          `json:"sync,omitempty"`
 		}{Manifest: res.Manifest, Added: []added{}}
 		for _, d := range res.Added {
 			out.Added = append(out.Added, added{string(d.Name), d.Range, d.Alias, d.Git, d.Ref, d.Base})
+		}
+		for _, d := range res.Removed {
+			out.Removed = append(out.Removed, added{string(d.Name), d.Range, d.Alias, d.Git, d.Ref, d.Base})
 		}
 		out.Changes = []changeJSON{}
 		if res.Lock != nil {
@@ -159,6 +163,9 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 	if res.Edited {
 		for _, d := range res.Added {
 			a.note("%s: %s %s", a.near(res.Manifest), d.Name, asked(d))
+		}
+		for _, d := range res.Removed {
+			a.note("%s: no longer %s %s", a.near(res.Manifest), d.Name, asked(d))
 		}
 	}
 	if res.Lock != nil {

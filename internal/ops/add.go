@@ -115,6 +115,7 @@ type AddResult struct {
 	Manifest string // path
 	Written  bool   // manifest and lock say it now
 	Added    []Added
+	Removed  []Added // as the manifest asked for them
 	Edited   bool // the manifest says something else than before
 	Lock     *LockResult
 	Sync     *SyncResult
@@ -380,11 +381,16 @@ func pickNewest(releases []registry.Release) *registry.Release {
 // Remove takes names out of the manifest, solves, and syncs. All or nothing, like Add.
 func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) (*AddResult, error) {
 	opt.removes = true
-	return w.edit(ctx, opt, func(ws *Workspace, _ *AddResult) ([]byte, error) {
+	return w.edit(ctx, opt, func(ws *Workspace, res *AddResult) ([]byte, error) {
 		file := w.show(ws.ManifestPath)
 		edited, missing, err := manifest.Remove(file, ws.ManifestData, names...)
 		if err == nil && len(missing) > 0 {
 			err = ws.notRequired(missing...)
+		}
+		for _, r := range ws.Requires() {
+			if slices.Contains(names, r.Name) {
+				res.Removed = append(res.Removed, Added{Name: r.Name, Range: cmp.Or(r.Path, r.Range), Alias: r.Registry, Git: r.Git, Ref: r.Ref, Base: r.Base})
+			}
 		}
 		return edited, err
 	})
