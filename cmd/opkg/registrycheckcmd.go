@@ -37,11 +37,14 @@ repository that is there. A registry that is there already stays as it is.`,
 				if made, err = w.InitRegistry(dir); err != nil {
 					return err
 				}
-				where = a.near(dir)
+				where = dir
 			}
 			if a.json {
 				a.printJSON(map[string]any{"registry": where, "made": made})
 				return nil
+			}
+			if !asGit {
+				where = a.near(where)
 			}
 			if made {
 				a.note("made a registry in %s", where)
