@@ -127,7 +127,11 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 	return w.edit(ctx, opt, func(ws *Workspace, res *AddResult) ([]byte, error) {
 		for _, s := range specs {
 			if _, ok := ws.Config.ByAlias(s.Alias); s.Alias != "" && !ok {
-				return nil, unknownAlias(ws.Config, s.Alias)
+				otherwise := ""
+				if _, err := ident.ParseName("@" + s.Alias + "/x"); err == nil {
+					otherwise = fmt.Sprintf("a scoped name begins with @, such as @%s/…", s.Alias)
+				}
+				return nil, unknownAlias(ws.Config, s.Alias, otherwise)
 			}
 		}
 		var deps []manifest.Dependency

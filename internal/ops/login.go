@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/openpackage/opkg/config"
-	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/auth"
 	"github.com/openpackage/opkg/internal/nearest"
 	"github.com/openpackage/opkg/internal/origin"
@@ -24,7 +23,7 @@ func (w *World) LoginTarget(registry string) (origin.Origin, error) {
 		}
 		reg, ok := cfg.ByAlias(registry)
 		if !ok {
-			return "", unknownAlias(cfg, registry)
+			return "", unknownAlias(cfg, registry, "a URL begins with its scheme: https://"+registry)
 		}
 		text = reg.Source.URL() // of a git registry too, where it is reached by http
 	}
@@ -98,8 +97,8 @@ func (e *AliasError) Error() string { return fmt.Sprintf("%q %s", e.Alias, e.Msg
 // Hint says what to do, or "".
 func (e *AliasError) Hint() string { return e.HintText }
 
-// unknownAlias says which aliases there are.
-func unknownAlias(cfg *config.Config, alias string) error {
+// unknownAlias says which aliases there are; otherwise is what else may stand there, or "".
+func unknownAlias(cfg *config.Config, alias, otherwise string) error {
 	known := make([]string, len(cfg.Registries))
 	for i, r := range cfg.Registries {
 		known[i] = r.Alias
@@ -108,8 +107,8 @@ func unknownAlias(cfg *config.Config, alias string) error {
 	if near := nearest.Word(alias, known); near != "" {
 		hint = fmt.Sprintf("did you mean %s? %s", near, hint)
 	}
-	if _, err := ident.ParseName("@" + alias + "/x"); err == nil {
-		hint += fmt.Sprintf(" (a scoped name begins with @, such as @%s/…)", alias)
+	if otherwise != "" {
+		hint += " (" + otherwise + ")"
 	}
 	return &AliasError{Alias: alias, Msg: "is no configured registry", HintText: hint}
 }
