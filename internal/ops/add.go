@@ -116,7 +116,7 @@ type AddResult struct {
 	Written  bool   // manifest and lock say it now
 	Added    []Added
 	Removed  []Added // as the manifest asked for them
-	Edited   bool // the manifest says something else than before
+	Edited   bool    // the manifest says something else than before
 	Lock     *LockResult
 	Sync     *SyncResult
 }
