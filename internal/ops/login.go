@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/config"
+	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/auth"
 	"github.com/openpackage/opkg/internal/nearest"
 	"github.com/openpackage/opkg/internal/origin"
@@ -57,8 +59,19 @@ func (w *World) Logout(ctx context.Context, o origin.Origin) (bool, error) {
 // ConfigView is the configuration in effect, without secrets.
 type ConfigView struct {
 	Config    *config.Config
-	Workspace string          // its root, "" outside of one
-	LoggedIn  []origin.Origin // credentials.yml has something for them
+	Workspace string // its root, "" outside of one
+
+	credentials map[ident.SourceID]*auth.Credentials // nil for a registry that takes none
+}
+
+// CredentialsOf says where the Authorization for a registry comes from: "$VARIABLE", "opkg login", "netrc", or "" for nowhere.
+func (v *ConfigView) CredentialsOf(reg config.Registry) string {
+	c := v.credentials[reg.Source]
+	if c == nil {
+		return ""
+	}
+	from, _ := c.Sources()
+	return from
 }
 
 // ShowConfig merges the configuration as every other operation would.
@@ -67,11 +80,23 @@ func (w *World) ShowConfig() (*ConfigView, error) {
 	if err != nil {
 		return nil, err
 	}
-	saved, err := auth.Saved(w.CredentialsFile())
-	if err != nil {
+	if _, err := auth.Saved(w.CredentialsFile()); err != nil { // also where no registry needs it
 		return nil, err
 	}
-	return &ConfigView{Config: cfg, Workspace: root, LoggedIn: saved}, nil
+	view := &ConfigView{Config: cfg, Workspace: root, credentials: map[ident.SourceID]*auth.Credentials{}}
+	store, registries := w.credentials(), slices.Clone(cfg.Registries)
+	for _, s := range cfg.Scopes {
+		registries = append(registries, s.Registry)
+	}
+	for _, m := range cfg.Mirrors {
+		registries = append(registries, m.Registry)
+	}
+	for _, reg := range registries {
+		if view.credentials[reg.Source], err = store.For(reg); err != nil {
+			return nil, err
+		}
+	}
+	return view, nil
 }
 
 // configHere is the configuration in effect, in the workspace at root or, where that is "", outside of one.
