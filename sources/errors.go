@@ -91,6 +91,9 @@ func (e *NotAllowedError) Error() string {
 // Hint says what to do, or "".
 func (e *NotAllowedError) Hint() string { return e.HintText }
 
+// NoRegistryHint is for failures of the registry that is asked where none is configured.
+const NoRegistryHint = "no registry is configured: name yours in .openpackage/config.yml or your own config.yml, such as registries: {team: https://registry.example.com/}"
+
 // StoppedError says that the search for a name ended at a registry that gave no answer, since going on would let an
 // outage, a lost credential or a damaged file choose another publisher's package.
 type StoppedError struct {
@@ -114,7 +117,7 @@ func (e *StoppedError) Unwrap() error { return e.Err }
 // Hint is that of the cause, unless no registry is configured.
 func (e *StoppedError) Hint() string {
 	if e.BuiltIn {
-		return "no registry is configured: name yours in .openpackage/config.yml or your own config.yml, such as registries: {team: https://registry.example.com/}"
+		return NoRegistryHint
 	}
 	return hintOf(e.Err)
 }

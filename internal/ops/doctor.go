@@ -217,6 +217,11 @@ func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Fin
 	for i, reg := range registries {
 		g.Go(func() error {
 			found[i] = w.examineRegistry(ctx, reg, over, host, cfg)
+			for j := range found[i] {
+				if f := &found[i][j]; f.Verdict == Wrong && reg.Origin == config.BuiltIn {
+					f.Hint = sources.NoRegistryHint
+				}
+			}
 			return nil
 		})
 	}
