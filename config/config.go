@@ -25,6 +25,8 @@ type Registry struct {
 	TokenEnv  string
 	HeaderEnv []HeaderEnv // sorted by header
 	CAFile    string      // absolute path
+	CAFrom    string      // the file that names CAFile, which need not be File
+	CALine    int
 	Insecure  bool
 	File      string
 	Line      int

@@ -159,7 +159,8 @@ func (c *Config) share() error {
 
 // takeSettings gives a registry what another mention of it says. A workspace's file says nothing of the kind.
 func (r *Registry) takeSettings(of Registry) {
-	r.TokenEnv, r.HeaderEnv, r.CAFile, r.Insecure = of.TokenEnv, of.HeaderEnv, of.CAFile, of.Insecure
+	r.TokenEnv, r.HeaderEnv, r.Insecure = of.TokenEnv, of.HeaderEnv, of.Insecure
+	r.CAFile, r.CAFrom, r.CALine = of.CAFile, of.CAFrom, of.CALine
 }
 
 func (r Registry) hasSettings() bool {

@@ -212,6 +212,7 @@ func (p *parser) credentials(r *Registry, n *strictyaml.Node) (err error) {
 		if r.CAFile, err = p.directory(s); err != nil {
 			return v.Errorf("", "ca-file: %v", err)
 		}
+		r.CAFrom, r.CALine = p.file.Path, v.Line
 	}
 	return nil
 }

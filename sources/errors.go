@@ -16,6 +16,7 @@ type NotFoundError struct {
 	Asked   []string      // the registries that were asked, as "alias (source)" or "source"
 	Rule    string        // why no other was asked; "" when there is no other
 	Near    ident.Name    // a name that is known, and perhaps was meant; or ""
+	Git     string        // the URL of a registry that was asked as static files, and looks like one of git; or ""
 }
 
 func (e *NotFoundError) Error() string {
@@ -36,6 +37,8 @@ func (e *NotFoundError) Hint() string {
 	switch {
 	case !e.Version.IsZero():
 		return "the registry lists this version and does not serve it: tell its owner"
+	case e.Git != "":
+		return fmt.Sprintf("did you mean git:%s? A registry in a git repository has git: before its URL in config.yml", e.Git)
 	case e.Near != "" && e.Rule != "":
 		return fmt.Sprintf("did you mean %s? %s", e.Near, e.Rule)
 	case e.Near != "":
@@ -88,12 +91,16 @@ func (e *NotAllowedError) Error() string {
 // Hint says what to do, or "".
 func (e *NotAllowedError) Hint() string { return e.HintText }
 
+// NoRegistryHint is for failures of the registry that is asked where none is configured.
+const NoRegistryHint = "no registry is configured: name yours in .openpackage/config.yml or your own config.yml, such as registries: {team: https://registry.example.com/}"
+
 // StoppedError says that the search for a name ended at a registry that gave no answer, since going on would let an
 // outage, a lost credential or a damaged file choose another publisher's package.
 type StoppedError struct {
 	Name     ident.Name
 	Registry string   // the one that gave no answer, as "alias (source)"
 	Below    []string // aliases of those further down, which were not asked
+	BuiltIn  bool     // nobody configured it, nor any other
 	Err      error
 }
 
@@ -107,8 +114,13 @@ func (e *StoppedError) Error() string {
 
 func (e *StoppedError) Unwrap() error { return e.Err }
 
-// Hint is that of the cause.
-func (e *StoppedError) Hint() string { return hintOf(e.Err) }
+// Hint is that of the cause, unless no registry is configured.
+func (e *StoppedError) Hint() string {
+	if e.BuiltIn {
+		return NoRegistryHint
+	}
+	return hintOf(e.Err)
+}
 
 // PinError is a registry key, or an alias before a name, that cannot be followed.
 type PinError struct {

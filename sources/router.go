@@ -96,10 +96,13 @@ func (r *Router) search(ctx context.Context, name ident.Name) (*Answer, error) {
 			return &Answer{Registry: reg, Source: src, Index: ix, Tried: candidates[:i:i]}, nil
 		case errors.As(err, &notThere):
 			missing.Asked = append(missing.Asked, describe(reg))
+			if url, ok := strings.CutSuffix(string(reg.Source), ".git/"); ok && reg.Source.Kind() == ident.StaticHTTP {
+				missing.Git = url + ".git"
+			}
 		case isContextError(err) && ctx.Err() != nil:
 			return nil, err
 		default:
-			return nil, &StoppedError{Name: name, Registry: describe(reg), Below: aliases(candidates[i+1:]), Err: err}
+			return nil, &StoppedError{Name: name, Registry: describe(reg), Below: aliases(candidates[i+1:]), BuiltIn: reg.Origin == config.BuiltIn, Err: err}
 		}
 	}
 	return nil, missing

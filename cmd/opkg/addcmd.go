@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/ops"
+	"github.com/openpackage/opkg/internal/origin"
 )
 
 func initCmd(a *app) *cobra.Command {
@@ -98,12 +102,25 @@ func (a *app) add(cmd *cobra.Command, given []string, opt ops.AddOptions) error 
 	for _, s := range given {
 		spec, err := ops.ParseSpec(s)
 		if err != nil {
-			return err
+			return cmp.Or(notByName(s), err)
 		}
 		specs = append(specs, spec)
 	}
 	res, err := w.Add(cmd.Context(), specs, opt)
 	return a.renderAdd(res, err, opt)
+}
+
+// notByName says of a directory or a repository by which flag it is added; nil for an argument that is neither.
+func notByName(s string) error {
+	_, err := ident.ParseGitURL(s)
+	directory := filepath.IsAbs(s) || strings.IndexAny(s, "./~") == 0
+	switch {
+	case directory && !strings.HasSuffix(s, ".git"):
+		return &usageError{msg: fmt.Sprintf("%q is a directory, not a name", s), hint: fmt.Sprintf("opkg add --path %s adds the package in it", s)}
+	case err == nil || strings.Contains(s, "://"):
+		return &usageError{msg: origin.Quote(s) + " is a repository, not a name", hint: "opkg add --git URL adds the package of a git repository"}
+	}
+	return nil
 }
 
 // renderAdd shows an edit. An error of its sync comes when manifest and lock are written: then it shows those.
@@ -123,11 +140,15 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 		out := struct {
 			Manifest string       `json:"manifest"`
 			Added    []added      `json:"added"`
+			Removed  []added      `json:"removed,omitempty"`
 			Changes  []changeJSON `json:"lockChanges"`
 			Sync     any          `json:"sync,omitempty"`
 		}{Manifest: res.Manifest, Added: []added{}}
 		for _, d := range res.Added {
 			out.Added = append(out.Added, added{string(d.Name), d.Range, d.Alias, d.Git, d.Ref, d.Base})
+		}
+		for _, d := range res.Removed {
+			out.Removed = append(out.Removed, added{string(d.Name), d.Range, d.Alias, d.Git, d.Ref, d.Base})
 		}
 		out.Changes = []changeJSON{}
 		if res.Lock != nil {
@@ -142,6 +163,9 @@ func (a *app) renderAdd(res *ops.AddResult, err error, opt ops.AddOptions) error
 	if res.Edited {
 		for _, d := range res.Added {
 			a.note("%s: %s %s", a.near(res.Manifest), d.Name, asked(d))
+		}
+		for _, d := range res.Removed {
+			a.note("%s: no longer %s %s", a.near(res.Manifest), d.Name, asked(d))
 		}
 	}
 	if res.Lock != nil {
@@ -167,13 +191,9 @@ func removeCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var names []ident.Name
-			for _, s := range given {
-				n, err := ident.ParseName(s)
-				if err != nil {
-					return &ops.SpecError{Input: s, Err: err}
-				}
-				names = append(names, n)
+			names, err := parseNames(given)
+			if err != nil {
+				return err
 			}
 			res, err := w.Remove(cmd.Context(), names, opt)
 			return a.renderAdd(res, err, opt)

@@ -37,14 +37,14 @@ func (a *app) addGit(cmd *cobra.Command, given []string, from gitFlags, opt ops.
 	spec := ops.GitSpec{URL: from.url, Ref: from.ref, Base: from.base}
 	if len(given) == 1 {
 		var err error
-		if spec.Name, err = ident.ParseName(given[0]); err != nil {
-			return &ops.SpecError{Input: given[0], Err: err}
+		if spec.Name, err = ops.ParseName(given[0]); err != nil {
+			return err
 		}
 	}
 	if from.version != "" {
 		var err error
 		if spec.Range, err = ident.ParseRange(from.version); err != nil {
-			return &ops.SpecError{Input: from.version, Err: err}
+			return &ops.GitSpecError{SpecError: ops.SpecError{Input: from.version, Err: err}}
 		}
 		spec.HasRange = true
 	}

@@ -169,10 +169,11 @@ gc forgets one whose lock is gone for 14 days.`,
 			if err != nil {
 				return err
 			}
-			if err := w.RemoveRoot(dirs[0]); err != nil {
+			forgot, err := w.RemoveRoot(dirs[0])
+			if err != nil {
 				return err
 			}
-			return a.rootDone("forgot", dirs[0])
+			return a.rootDone("forgot", forgot)
 		},
 	})
 	return cmd

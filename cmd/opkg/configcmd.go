@@ -9,7 +9,6 @@ import (
 
 	"github.com/openpackage/opkg/config"
 	"github.com/openpackage/opkg/internal/ops"
-	"github.com/openpackage/opkg/internal/origin"
 )
 
 func configCmd(a *app) *cobra.Command {
@@ -67,8 +66,14 @@ func credentialsOf(view *ops.ConfigView, r config.Registry) []string {
 	for _, h := range r.HeaderEnv {
 		out = append(out, fmt.Sprintf("%s from $%s", h.Header, h.Variable))
 	}
-	if o, err := origin.Parse(r.Source.URL()); err == nil && slices.Contains(view.LoggedIn, o) {
+	switch from := view.CredentialsOf(r); {
+	case from == "opkg login":
 		out = append(out, "logged in")
+	case from == "", slices.ContainsFunc(out, func(s string) bool { return strings.HasSuffix(s, " from "+from) }):
+	case strings.HasPrefix(from, "$"):
+		out = append(out, "token from "+from)
+	default:
+		out = append(out, from)
 	}
 	return out
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/ops"
 	"github.com/openpackage/opkg/lock"
 )
@@ -25,12 +24,8 @@ What is locked is kept while it still fits. --upgrade forgets all of it, --upgra
 			if err != nil {
 				return err
 			}
-			for _, s := range names {
-				n, err := ident.ParseName(s)
-				if err != nil {
-					return &ops.SpecError{Input: s, Err: err}
-				}
-				opt.Names = append(opt.Names, n)
+			if opt.Names, err = parseNames(names); err != nil {
+				return err
 			}
 			res, err := w.Lock(cmd.Context(), opt)
 			if err != nil {

@@ -34,6 +34,9 @@ REGISTRY is an alias of config.yml, or a URL.`,
 			if err != nil {
 				return err
 			}
+			if !auth.Secure(o) {
+				return &usageError{msg: fmt.Sprintf("%s is plain http, over which no credentials are sent to another machine", o), hint: "use https"}
+			}
 			if tokenStdin && (passwordStdin || username != "") {
 				return usagef("--token-stdin goes without --username and --password-stdin")
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -101,7 +102,7 @@ func publishJSON(p *ops.Published, dryRun bool) map[string]any {
 func yankCmd(a *app) *cobra.Command {
 	var opt ops.YankOptions
 	cmd := &cobra.Command{
-		Use:   "yank NAME@VERSION --to REGISTRY",
+		Use:   "yank NAME@VERSION --to REGISTRY (--reason TEXT | --undo)",
 		Short: "warn of a published version",
 		Long: `Yank marks a version as one that should not be used, and says why. Nobody chooses it any more; locks that name it go on to work. Nothing
 is removed. --undo takes it back.`,
@@ -111,6 +112,9 @@ is removed. --undo takes it back.`,
 			if err != nil {
 				return err
 			}
+			if opt.Name, opt.Version, err = release(given[0]); err != nil {
+				return err
+			}
 			switch {
 			case opt.To == "":
 				return noTarget(cmd)
@@ -118,9 +122,6 @@ is removed. --undo takes it back.`,
 				return usagef("--undo takes no --reason")
 			case !opt.Undo && opt.Reason == "":
 				return &usageError{msg: "opkg yank needs --reason", hint: "those who depend on the version read it: say what is wrong, and what to use instead"}
-			}
-			if opt.Name, opt.Version, err = release(given[0]); err != nil {
-				return err
 			}
 			res, err := w.Yank(cmd.Context(), opt)
 			if err != nil {
@@ -134,38 +135,44 @@ is removed. --undo takes it back.`,
 				a.printJSON(out)
 				return nil
 			}
-			what := "yanked"
-			if opt.Undo {
-				what = "no longer yanked"
+			where := registryName(a, res.Registry)
+			switch {
+			case res.Already && opt.Undo:
+				a.note("nothing to do: %s %s is not yanked in %s", opt.Name, opt.Version, where)
+			case res.Already:
+				a.note("nothing to do: %s %s is yanked in %s already, for that reason", opt.Name, opt.Version, where)
+			case opt.Undo:
+				a.note("no longer yanked: %s %s in %s%s", opt.Name, opt.Version, where, inCommit(res.Commit))
+			default:
+				a.note("yanked: %s %s in %s%s", opt.Name, opt.Version, where, inCommit(res.Commit))
 			}
-			if res.Already {
-				what = "nothing to do: it was so: " + what
-			}
-			a.note("%s: %s %s in %s%s", what, opt.Name, opt.Version, registryName(a, res.Registry), inCommit(res.Commit))
 			a.noteSite(res.Site)
 			return nil
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&opt.To, "to", "", toUsage)
-	f.StringVar(&opt.Reason, "reason", "", "why the version should not be used, in one line")
+	f.StringVar(&opt.Reason, "reason", "", "why the version should not be used: `TEXT` of one line; needed without --undo")
 	f.BoolVar(&opt.Undo, "undo", false, "take it back")
 	return cmd
 }
 
 // release reads NAME@VERSION.
 func release(s string) (ident.Name, ident.Version, error) {
+	bad := func(err error) (ident.Name, ident.Version, error) {
+		return "", ident.Version{}, &ops.SpecError{Input: s, Err: err, HintText: "write NAME@VERSION, such as my-pkg@1.0.0 or @scope/rules@1.0.0"}
+	}
 	at := strings.LastIndexByte(s, '@')
 	if at <= 0 {
-		return "", ident.Version{}, usagef("%q names no version: want NAME@VERSION", s)
+		return bad(errors.New("it names no version"))
 	}
 	name, err := ident.ParseName(s[:at])
 	if err != nil {
-		return "", ident.Version{}, &ops.SpecError{Input: s, Err: err}
+		return bad(err)
 	}
 	v, err := ident.ParseVersion(s[at+1:])
 	if err != nil {
-		return "", ident.Version{}, &ops.SpecError{Input: s, Err: err}
+		return bad(err)
 	}
 	return name, v, nil
 }

@@ -37,11 +37,14 @@ repository that is there. A registry that is there already stays as it is.`,
 				if made, err = w.InitRegistry(dir); err != nil {
 					return err
 				}
-				where = a.near(dir)
+				where = dir
 			}
 			if a.json {
 				a.printJSON(map[string]any{"registry": where, "made": made})
 				return nil
+			}
+			if !asGit {
+				where = a.near(where)
 			}
 			if made {
 				a.note("made a registry in %s", where)
@@ -73,12 +76,8 @@ A registry over HTTP is listed by its search.json (opkg registry index --site wr
 				return err
 			}
 			opt.Target = given[0]
-			for _, s := range given[1:] {
-				name, err := ident.ParseName(s)
-				if err != nil {
-					return &ops.SpecError{Input: s, Err: err}
-				}
-				opt.Names = append(opt.Names, name)
+			if opt.Names, err = parseNames(given[1:]); err != nil {
+				return err
 			}
 			res, err := w.CheckRegistry(cmd.Context(), opt)
 			if err != nil {

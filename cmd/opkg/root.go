@@ -132,11 +132,35 @@ func flagHint(cmd *cobra.Command, err error) string {
 	return fmt.Sprintf("%s --help lists the flags", cmd.CommandPath())
 }
 
-// unknownCommand says which command was perhaps meant.
-func unknownCommand(root *cobra.Command, name string) error {
-	hint := "opkg help lists the commands"
+// elsewhere are commands of other package managers, and what does the same here.
+var elsewhere = map[string]string{
+	"audit":     "verify",
+	"ci":        "sync --locked",
+	"deprecate": "yank",
+	"explain":   "why",
+	"fetch":     "sync",
+	"i":         "install",
+	"ls":        "list",
+	"rm":        "remove",
+	"show":      "info",
+	"uninstall": "remove",
+	"unpublish": "yank",
+	"update":    "upgrade",
+	"view":      "info",
+}
+
+// unknownCommand says which command was perhaps meant: what another package manager calls by that name, or else one that is spelt alike.
+func unknownCommand(parent *cobra.Command, name string) error {
+	unknown := &usageError{msg: fmt.Sprintf("%s has no command %q", parent.CommandPath(), name), hint: parent.CommandPath() + " --help lists its commands"}
+	if !parent.HasParent() {
+		if same, ok := elsewhere[name]; ok {
+			unknown.hint = fmt.Sprintf("did you mean %s %s?", parent.CommandPath(), same)
+			return unknown
+		}
+		unknown.hint = "opkg help lists the commands"
+	}
 	var names, near []string
-	for _, c := range root.Commands() {
+	for _, c := range parent.Commands() {
 		if !c.IsAvailableCommand() {
 			continue
 		}
@@ -149,9 +173,9 @@ func unknownCommand(root *cobra.Command, name string) error {
 		near = []string{word}
 	}
 	if len(near) > 0 {
-		hint = fmt.Sprintf("did you mean %s %s?", root.CommandPath(), strings.Join(near, " or "+root.CommandPath()+" "))
+		unknown.hint = fmt.Sprintf("did you mean %s %s?", parent.CommandPath(), strings.Join(near, " or "+parent.CommandPath()+" "))
 	}
-	return &usageError{msg: fmt.Sprintf("%s has no command %q", root.CommandPath(), name), hint: hint}
+	return unknown
 }
 
 // args checks how many arguments a command takes; most < 0 is no bound.

@@ -13,7 +13,7 @@ import (
 
 func syncFlags(cmd *cobra.Command, opt *ops.SyncOptions) {
 	f := cmd.Flags()
-	f.BoolVar(&opt.Locked, "locked", false, "a stale or missing lock is an error (the default where CI is set)")
+	f.BoolVar(&opt.Locked, "locked", false, "a stale or missing lock is an error")
 	f.BoolVar(&opt.Frozen, "frozen", false, "take the lock as it is: do not compare it with openpackage.yml")
 	f.BoolVar(&opt.NoDev, "no-dev", false, "leave out what only dev-dependencies need")
 	f.BoolVar(&opt.DryRun, "dry-run", false, "show what would be done; change nothing")
@@ -46,6 +46,7 @@ first that failed.`,
 		},
 	}
 	syncFlags(cmd, &opt)
+	cmd.Flags().Lookup("locked").Usage += " (the default where CI is set)"
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "sync every workspace in this directory and below it")
 	return cmd
 }
@@ -116,6 +117,9 @@ func (a *app) syncAll(cmd *cobra.Command, w *ops.World, opt ops.SyncOptions) err
 		case err != nil:
 			r.Error = errorJSON(err, ruleFor(err))
 			if !a.json {
+				if a.quiet { // else it stands above already
+					fmt.Fprintln(a.stderr, message(a.near(dir)+":"))
+				}
 				a.printError(err)
 			}
 			if failed++; first == nil {

@@ -119,9 +119,9 @@ from indexes that were fetched before.`,
 			if err != nil {
 				return err
 			}
-			name, err := ident.ParseName(given[0])
+			name, err := ops.ParseName(given[0])
 			if err != nil {
-				return &ops.SpecError{Input: given[0], Err: err}
+				return err
 			}
 			g, choice, err := w.Why(cmd.Context(), name)
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,9 +14,9 @@ import (
 func parseNames(given []string) ([]ident.Name, error) {
 	var names []ident.Name
 	for _, s := range given {
-		n, err := ident.ParseName(s)
+		n, err := ops.ParseName(s)
 		if err != nil {
-			return nil, &ops.SpecError{Input: s, Err: err}
+			return nil, err
 		}
 		names = append(names, n)
 	}
@@ -37,7 +38,7 @@ func upgradeCmd(a *app) *cobra.Command {
 			}
 			names, err := parseNames(given)
 			if err != nil {
-				return err
+				return askedFor(err)
 			}
 			res, err := w.Upgrade(cmd.Context(), names, opt)
 			if err == nil && !a.json && len(res.Lock.Changes) == 0 && len(res.Added) == 0 {
@@ -51,6 +52,17 @@ func upgradeCmd(a *app) *cobra.Command {
 	f.BoolVar(&opt.NoSync, "no-sync", false, "write openpackage.yml and opkg.lock; install nothing")
 	f.BoolVar(&opt.Sync.DryRun, "dry-run", false, "show what would change; write nothing")
 	return cmd
+}
+
+// askedFor is err, or where it is about a name with a range, says how that is asked for.
+func askedFor(err error) error {
+	var bad *ops.SpecError
+	if errors.As(err, &bad) {
+		if spec, wrong := ops.ParseSpec(bad.Input); wrong == nil && spec.HasRange {
+			bad.HintText = fmt.Sprintf("opkg upgrade takes what %s admits; to ask for that: opkg add %s", ops.ManifestName, bad.Input)
+		}
+	}
+	return err
 }
 
 func newerElsewhere(latest bool) string {

@@ -54,7 +54,7 @@ type header struct {
 	value Secret
 }
 
-// For finds the credentials for a registry. A registry that is a directory has none. The error is a *FileError, or
+// For finds the credentials for a registry. A directory has none, nor has plain http to another machine. The error is a *FileError, or
 // says which variable holds something that cannot be sent.
 func (s *Store) For(reg config.Registry) (*Credentials, error) {
 	if reg.Source.Kind() == ident.Directory || !strings.Contains(reg.Source.URL(), "://") {
@@ -65,6 +65,9 @@ func (s *Store) For(reg config.Registry) (*Credentials, error) {
 		return nil, nil // ssh and the like: git has its own ways
 	}
 	c := &Credentials{origin: o}
+	if !Secure(o) {
+		return c, nil
+	}
 	for _, h := range reg.HeaderEnv {
 		if err := s.addHeader(c, h); err != nil {
 			return nil, err
@@ -141,9 +144,6 @@ func (s *Store) addAuthorization(c *Credentials, tokenEnv string) error {
 		}
 		return nil
 	}
-	if !secure(c.origin) {
-		return nil
-	}
 	entries, err := s.netrc()
 	if err != nil {
 		return err
@@ -210,8 +210,8 @@ func (c *Credentials) Sources() (from string, unset []string) { return c.from, c
 // MarshalText implements encoding.TextMarshaler.
 func (c *Credentials) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
-// secure reports whether what is sent to o stays between two ends: https, or this machine.
-func secure(o origin.Origin) bool { return o.Scheme() == "https" || o.IsLoopback() }
+// Secure reports whether what is sent to o stays between two ends: https, or this machine. Others are sent no credentials.
+func Secure(o origin.Origin) bool { return o.Scheme() == "https" || o.IsLoopback() }
 
 // TokenVariable is the name of the variable that holds the token for an origin: OPKG_TOKEN_ and the host in
 // upper case, with "." as "_" and "-" as "__", and a port that is not the default one as "_P8443".
@@ -223,7 +223,7 @@ func secure(o origin.Origin) bool { return o.Scheme() == "https" || o.IsLoopback
 // label that begins or ends with a dash, or whose last label looks like a port; and plain http to another machine.
 func TokenVariable(o origin.Origin) (name string, ok bool) {
 	host := o.Hostname()
-	if !secure(o) || strings.ContainsAny(host, "_:") {
+	if !Secure(o) || strings.ContainsAny(host, "_:") {
 		return "", false
 	}
 	labels := strings.Split(host, ".")

@@ -154,6 +154,12 @@ func TestBoundToOrigin(t *testing.T) {
 			t.Errorf("%s was sent %v", u, h)
 		}
 	}
+	open := registryAt(t, "http://a.test/") // with insecure: true in config.yml
+	open.TokenEnv, open.HeaderEnv = "T", []config.HeaderEnv{{Header: "X-Key", Variable: "T"}}
+	saved := write(t, "credentials.yml", "credentials:\n  \"http://a.test\":\n    token: \"t\"\n", 0o600)
+	if c, err := New(Options{Env: env("T", sesame), CredentialsFile: saved}).For(open); err != nil || len(sent(t, c, "http://a.test/")) != 0 {
+		t.Errorf("plain http was sent %v (%v)", sent(t, c, "http://a.test/"), err)
+	}
 	for _, u := range []string{"https://a.test:8443/", "https://a.tes/", "https://a.test.test/"} {
 		c, err := New(Options{Env: env("OPKG_TOKEN_A_TEST", sesame)}).For(registryAt(t, u))
 		if err != nil || len(sent(t, c, u)) != 0 {

@@ -37,6 +37,9 @@ func (e *Error) Error() string {
 
 // Hint says which credentials would be used.
 func (e *Error) Hint() string {
+	if !Secure(e.Origin) {
+		return "no credentials are sent over plain http to another machine: use https"
+	}
 	if len(e.Unset) > 0 {
 		return fmt.Sprintf("config.yml names $%s for this registry, which is not set", strings.Join(e.Unset, " and $"))
 	}

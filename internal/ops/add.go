@@ -31,8 +31,9 @@ type Spec struct {
 
 // SpecError says why an argument names no package.
 type SpecError struct {
-	Input string
-	Err   error
+	Input    string
+	Err      error
+	HintText string // "": the form that ParseSpec reads
 }
 
 func (e *SpecError) Error() string {
@@ -45,7 +46,19 @@ func (e *SpecError) Unwrap() error { return e.Err }
 
 // Hint shows the form.
 func (e *SpecError) Hint() string {
+	if e.HintText != "" {
+		return e.HintText
+	}
 	return "write NAME, NAME@RANGE or ALIAS/NAME@RANGE, such as myorg/my-pkg@^1.0.0 or @scope/rules"
+}
+
+// ParseName reads a name where it stands alone, without an alias or a range. The error is a *SpecError.
+func ParseName(s string) (ident.Name, error) {
+	name, err := ident.ParseName(s)
+	if err != nil {
+		return "", &SpecError{Input: s, Err: err, HintText: "write NAME alone, such as my-pkg or @scope/rules"}
+	}
+	return name, nil
 }
 
 // ParseSpec reads [ALIAS/]NAME[@RANGE]. "myorg/my-pkg" is my-pkg of the registry called myorg;
@@ -103,7 +116,8 @@ type AddResult struct {
 	Manifest string // path
 	Written  bool   // manifest and lock say it now
 	Added    []Added
-	Edited   bool // the manifest says something else than before
+	Removed  []Added // as the manifest asked for them
+	Edited   bool    // the manifest says something else than before
 	Lock     *LockResult
 	Sync     *SyncResult
 }
@@ -114,7 +128,11 @@ func (w *World) Add(ctx context.Context, specs []Spec, opt AddOptions) (*AddResu
 	return w.edit(ctx, opt, func(ws *Workspace, res *AddResult) ([]byte, error) {
 		for i, s := range specs {
 			if _, ok := ws.Config.ByAlias(s.Alias); s.Alias != "" && !ok {
-				return nil, unknownAlias(ws.Config, s.Alias)
+				otherwise := ""
+				if _, err := ident.ParseName("@" + s.Alias + "/x"); err == nil {
+					otherwise = fmt.Sprintf("a scoped name begins with @, such as @%s/…", s.Alias)
+				}
+				return nil, unknownAlias(ws.Config, s.Alias, otherwise)
 			}
 			if slices.ContainsFunc(specs[:i], func(o Spec) bool { return o.Name == s.Name }) {
 				return nil, &SpecError{Input: string(s.Name), Err: errors.New("it is named twice")}
@@ -388,11 +406,16 @@ func pickNewest(releases []registry.Release) *registry.Release {
 // Remove takes names out of the manifest, solves, and syncs. All or nothing, like Add.
 func (w *World) Remove(ctx context.Context, names []ident.Name, opt AddOptions) (*AddResult, error) {
 	opt.removes = true
-	return w.edit(ctx, opt, func(ws *Workspace, _ *AddResult) ([]byte, error) {
+	return w.edit(ctx, opt, func(ws *Workspace, res *AddResult) ([]byte, error) {
 		file := w.show(ws.ManifestPath)
 		edited, missing, err := manifest.Remove(file, ws.ManifestData, names...)
 		if err == nil && len(missing) > 0 {
 			err = ws.notRequired(missing...)
+		}
+		for _, r := range ws.Requires() {
+			if slices.Contains(names, r.Name) {
+				res.Removed = append(res.Removed, Added{Name: r.Name, Range: cmp.Or(r.Path, r.Range), Alias: r.Registry, Git: r.Git, Ref: r.Ref, Base: r.Base})
+			}
 		}
 		return edited, err
 	})

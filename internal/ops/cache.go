@@ -222,24 +222,25 @@ func (e *NoRootError) Error() string {
 // Hint says what to do.
 func (e *NoRootError) Hint() string { return "opkg cache roots lists them" }
 
-// RemoveRoot forgets a workspace, named by its path (which need not be there any more) or by its ID. What only its lock names is
-// garbage then. The error may be a *NoRootError.
-func (w *World) RemoveRoot(what string) error {
+// RemoveRoot forgets a workspace, named by its path (which need not be there any more) or by its ID, and returns that, the path
+// absolute. What only its lock names is garbage then. The error may be a *NoRootError.
+func (w *World) RemoveRoot(what string) (forgot string, err error) {
 	store, err := w.existingStore()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if store == nil {
-		return &NoRootError{what}
+		return "", &NoRootError{what}
 	}
 	dir := what
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(w.Dir, dir)
 	}
-	for _, id := range []string{cas.RootID(filepath.Clean(dir)), what} {
-		if err := store.RemoveRoot(id); !errors.Is(err, fs.ErrNotExist) {
-			return err
+	dir = filepath.Clean(dir)
+	for _, r := range []struct{ id, forgot string }{{cas.RootID(dir), dir}, {what, what}} {
+		if err := store.RemoveRoot(r.id); !errors.Is(err, fs.ErrNotExist) {
+			return r.forgot, err
 		}
 	}
-	return &NoRootError{what}
+	return "", &NoRootError{what}
 }

@@ -68,10 +68,33 @@ func (w *World) newCandidate(ctx context.Context, src, tmp string) (*candidate, 
 	}
 	if err != nil {
 		c.close()
-		return nil, err
+		return nil, toAuthor(err, fi.IsDir())
 	}
 	return c, nil
 }
+
+// toAuthor gives an *archive.UnsafeError the hint for whoever packs, in place of the one for whoever installs.
+func toAuthor(err error, packed bool) error {
+	var unsafe *archive.UnsafeError
+	switch {
+	case !errors.As(err, &unsafe):
+		return err
+	case !packed:
+		return &advised{err, "name the directory of a package, or an archive that opkg pack made"}
+	case unsafe.Entry == "":
+		return &advised{err, "leave out what whoever installs the package does not need"}
+	}
+	return &advised{err, fmt.Sprintf("no client could install it: rename or remove %q, or put a plain file in its place", unsafe.Entry)}
+}
+
+// advised is an error with another hint than its own.
+type advised struct {
+	error
+	hint string
+}
+
+func (e *advised) Hint() string  { return e.hint }
+func (e *advised) Unwrap() error { return e.error }
 
 // createIn makes a new file, with the permissions that the umask leaves: it may become a file that a web server reads. Its name is
 // one that no package takes in, should dir be one.

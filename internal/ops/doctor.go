@@ -50,6 +50,9 @@ const clockSlack = 5 * time.Minute
 func (w *World) Doctor(ctx context.Context, path, exe string) []Finding {
 	out := w.examineHome()
 	out = append(out, w.examineStore())
+	if _, err := auth.Saved(w.CredentialsFile()); err != nil {
+		out = append(out, problem("credentials", err))
+	}
 	out = append(out, examinePath(path, exe)...)
 	ws, err := w.open()
 	var none *NoWorkspaceError
@@ -173,7 +176,7 @@ func examinePath(path, exe string) []Finding {
 	return []Finding{{"program", Fine, exe + " (no opkg on the PATH)", ""}}
 }
 
-// examineLock judges the lock without a request.
+// examineLock judges the lock without a request, as sync does before its first one.
 func (ws *Workspace) examineLock() Finding {
 	l, err := ws.freshLock(SyncOptions{})
 	var none *NoLockError
@@ -186,6 +189,13 @@ func (ws *Workspace) examineLock() Finding {
 		f.Verdict = Odd
 		return f
 	case err != nil:
+		return problem("lock", err)
+	}
+	router, err := ws.router()
+	if err == nil {
+		_, err = ws.selectPackages(router, l, SyncOptions{}, &SyncResult{})
+	}
+	if err != nil {
 		return problem("lock", err)
 	}
 	return Finding{"lock", Fine, fmt.Sprintf("%s is fresh, %s", LockName, count(len(l.Packages), "package")), ""}
@@ -207,6 +217,11 @@ func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Fin
 	for i, reg := range registries {
 		g.Go(func() error {
 			found[i] = w.examineRegistry(ctx, reg, over, host, cfg)
+			for j := range found[i] {
+				if f := &found[i][j]; f.Verdict == Wrong && reg.Origin == config.BuiltIn {
+					f.Hint = sources.NoRegistryHint
+				}
+			}
 			return nil
 		})
 	}

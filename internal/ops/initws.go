@@ -38,9 +38,9 @@ func (w *World) Init(name string) (string, error) {
 	if name == "" {
 		name = suggestName(filepath.Base(w.Dir))
 	}
-	n, err := ident.ParseName(name)
+	n, err := ParseName(name)
 	if err != nil {
-		return "", &SpecError{Input: name, Err: err}
+		return "", err
 	}
 	path := filepath.Join(w.Dir, dotDir, ManifestName)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

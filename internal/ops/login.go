@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/config"
@@ -24,7 +25,7 @@ func (w *World) LoginTarget(registry string) (origin.Origin, error) {
 		}
 		reg, ok := cfg.ByAlias(registry)
 		if !ok {
-			return "", unknownAlias(cfg, registry)
+			return "", unknownAlias(cfg, registry, "a URL begins with its scheme: https://"+registry)
 		}
 		text = reg.Source.URL() // of a git registry too, where it is reached by http
 	}
@@ -58,8 +59,19 @@ func (w *World) Logout(ctx context.Context, o origin.Origin) (bool, error) {
 // ConfigView is the configuration in effect, without secrets.
 type ConfigView struct {
 	Config    *config.Config
-	Workspace string          // its root, "" outside of one
-	LoggedIn  []origin.Origin // credentials.yml has something for them
+	Workspace string // its root, "" outside of one
+
+	credentials map[ident.SourceID]*auth.Credentials // nil for a registry that takes none
+}
+
+// CredentialsOf says where the Authorization for a registry comes from: "$VARIABLE", "opkg login", "netrc", or "" for nowhere.
+func (v *ConfigView) CredentialsOf(reg config.Registry) string {
+	c := v.credentials[reg.Source]
+	if c == nil {
+		return ""
+	}
+	from, _ := c.Sources()
+	return from
 }
 
 // ShowConfig merges the configuration as every other operation would.
@@ -68,11 +80,23 @@ func (w *World) ShowConfig() (*ConfigView, error) {
 	if err != nil {
 		return nil, err
 	}
-	saved, err := auth.Saved(w.CredentialsFile())
-	if err != nil {
+	if _, err := auth.Saved(w.CredentialsFile()); err != nil { // also where no registry needs it
 		return nil, err
 	}
-	return &ConfigView{Config: cfg, Workspace: root, LoggedIn: saved}, nil
+	view := &ConfigView{Config: cfg, Workspace: root, credentials: map[ident.SourceID]*auth.Credentials{}}
+	store, registries := w.credentials(), slices.Clone(cfg.Registries)
+	for _, s := range cfg.Scopes {
+		registries = append(registries, s.Registry)
+	}
+	for _, m := range cfg.Mirrors {
+		registries = append(registries, m.Registry)
+	}
+	for _, reg := range registries {
+		if view.credentials[reg.Source], err = store.For(reg); err != nil {
+			return nil, err
+		}
+	}
+	return view, nil
 }
 
 // configHere is the configuration in effect, in the workspace at root or, where that is "", outside of one.
@@ -98,8 +122,8 @@ func (e *AliasError) Error() string { return fmt.Sprintf("%q %s", e.Alias, e.Msg
 // Hint says what to do, or "".
 func (e *AliasError) Hint() string { return e.HintText }
 
-// unknownAlias says which aliases there are.
-func unknownAlias(cfg *config.Config, alias string) error {
+// unknownAlias says which aliases there are; otherwise is what else may stand there, or "".
+func unknownAlias(cfg *config.Config, alias, otherwise string) error {
 	known := make([]string, len(cfg.Registries))
 	for i, r := range cfg.Registries {
 		known[i] = r.Alias
@@ -108,8 +132,8 @@ func unknownAlias(cfg *config.Config, alias string) error {
 	if near := nearest.Word(alias, known); near != "" {
 		hint = fmt.Sprintf("did you mean %s? %s", near, hint)
 	}
-	if _, err := ident.ParseName("@" + alias + "/x"); err == nil {
-		hint += fmt.Sprintf(" (a scoped name begins with @, such as @%s/…)", alias)
+	if otherwise != "" {
+		hint += " (" + otherwise + ")"
 	}
 	return &AliasError{Alias: alias, Msg: "is no configured registry", HintText: hint}
 }

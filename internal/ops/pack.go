@@ -77,6 +77,9 @@ func (w *World) packTarget(opt PackOptions, m *manifest.Manifest) (string, error
 	} else if fi, err := os.Stat(out); err == nil && fi.IsDir() {
 		out = filepath.Join(out, name)
 	}
+	if _, err := os.Stat(filepath.Dir(out)); errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+		return "", &PackageError{Path: w.show(filepath.Dir(out)), Reason: "the directory does not exist", HintText: "make it, or write the archive elsewhere with -o"}
+	}
 	switch fi, err := os.Lstat(out); {
 	case err == nil && !fi.Mode().IsRegular():
 		return "", &PackageError{Path: w.show(out), Reason: "it is there already, and no regular file"}
@@ -108,9 +111,9 @@ func (w *World) New(dir, name string) (ident.Name, []string, error) {
 			name = "package"
 		}
 	}
-	n, err := ident.ParseName(name)
+	n, err := ParseName(name)
 	if err != nil {
-		return "", nil, &SpecError{Input: name, Err: err}
+		return "", nil, err
 	}
 	entries, err := os.ReadDir(dir)
 	switch {

@@ -22,7 +22,7 @@ type SearchResult struct {
 // user's own registries.
 func (w *World) Search(ctx context.Context, term string) (*SearchResult, error) {
 	if len(registry.Words(term)) == 0 {
-		return nil, &SpecError{Input: term, Err: errors.New("there is nothing to look for")}
+		return nil, &SpecError{Input: term, Err: errors.New("there is nothing to look for"), HintText: "write a word of a name or a description"}
 	}
 	router, _, err := w.routerAnywhere(nil)
 	if err != nil {
@@ -31,6 +31,11 @@ func (w *World) Search(ctx context.Context, term string) (*SearchResult, error) 
 	found, failed, err := router.Search(ctx, term)
 	if err != nil {
 		return nil, err
+	}
+	for i := range failed {
+		if failed[i].Registry.Origin == config.BuiltIn {
+			failed[i].Err = &advised{failed[i].Err, sources.NoRegistryHint}
+		}
 	}
 	return &SearchResult{found, failed}, nil
 }

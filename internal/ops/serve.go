@@ -78,6 +78,9 @@ func (w *World) serveToken(opt ServeOptions) (string, error) {
 	case opt.TokenEnv != "":
 		from = "$" + opt.TokenEnv
 		token = strings.TrimSpace(w.Env(opt.TokenEnv))
+		if token == "" {
+			return "", &ServeError{from + " is not set, or empty", "set it to the token that each request must carry"}
+		}
 	case opt.TokenFile != "":
 		from = w.show(opt.TokenFile)
 		data, err := readUserFile(opt.TokenFile)

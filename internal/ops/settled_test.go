@@ -239,7 +239,8 @@ func TestSettledDamaged(t *testing.T) {
 func TestSettledForgotten(t *testing.T) {
 	w, _ := demo(t)
 	settle(t, w)
-	must(t, w.RemoveRoot(w.Dir))
+	_, err := w.RemoveRoot(w.Dir)
+	must(t, err)
 	if left := regularFiles(t, filepath.Join(w.StoreDir(), "settled")); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}

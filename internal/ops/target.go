@@ -34,7 +34,7 @@ func (w *World) target(text string) (config.Registry, *config.Config, error) {
 		case err == nil, strings.ContainsAny(text, `/\`), strings.HasPrefix(text, "."):
 			text = "file:" + path
 		case errors.Is(err, fs.ErrNotExist):
-			return config.Registry{}, nil, unknownAlias(cfg, text)
+			return config.Registry{}, nil, unknownAlias(cfg, text, fmt.Sprintf("a directory is written ./%s, a URL https://… or git:…", text))
 		default:
 			return config.Registry{}, nil, err
 		}

@@ -95,6 +95,9 @@ func (s *Source) open(ctx context.Context, path string, ref sources.Ref) (f *os.
 		return nil, 0, context.Cause(ctx)
 	}
 	root, err := os.OpenRoot(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, s.unavailable(&layoutError{fmt.Sprintf("there is no directory %s", s.dir), "check the path in config.yml; opkg registry init DIR makes a registry"})
+	}
 	if err != nil {
 		return nil, 0, s.unavailable(err)
 	}
@@ -103,7 +106,7 @@ func (s *Source) open(ctx context.Context, path string, ref sources.Ref) (f *os.
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if fi, err := root.Stat("packages"); err != nil || !fi.IsDir() {
-			return nil, 0, s.unavailable(fmt.Errorf("%s holds no packages directory", s.dir))
+			return nil, 0, s.unavailable(noRegistry(root, s.dir))
 		}
 		return nil, 0, &sources.NotFoundError{Name: ref.Name, Version: ref.Version, Asked: []string{string(s.id)}}
 	case err != nil:
@@ -116,6 +119,23 @@ func (s *Source) open(ctx context.Context, path string, ref sources.Ref) (f *os.
 	}
 	return f, fi.Size(), nil
 }
+
+// noRegistry says of a directory without packages what it is instead.
+func noRegistry(root *os.Root, dir string) error {
+	e := &layoutError{dir + " holds no packages directory", "check the path in config.yml; opkg registry init DIR makes a registry"}
+	for _, file := range []string{".git", "HEAD"} { // a checkout, or a bare repository
+		if _, err := root.Stat(file); err == nil {
+			e.hint = "it is a git repository: a registry in one has git: in place of file: in config.yml"
+		}
+	}
+	return e
+}
+
+// layoutError is a directory that is not what it should be.
+type layoutError struct{ text, hint string }
+
+func (e *layoutError) Error() string { return e.text }
+func (e *layoutError) Hint() string  { return e.hint }
 
 func (s *Source) unavailable(err error) error {
 	return &sources.UnavailableError{Source: s.id, Err: err}

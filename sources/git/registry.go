@@ -98,13 +98,32 @@ func (r *Registry) newest(ctx context.Context) (*snapshot, error) {
 		if ref == "" {
 			what = "has no default branch"
 		}
-		return nil, &sources.UnavailableError{Source: r.id, Err: fmt.Errorf("%s %s", r.mirror.url, what)}
+		return nil, &sources.UnavailableError{Source: r.id, Err: &hinted{fmt.Errorf("%s %s", r.mirror.url, what), branchHint(list)}}
 	}
 	if err := r.mirror.need(ctx, commit, ref); err != nil {
 		return nil, err
 	}
 	r.head, err = r.at(ctx, commit)
 	return r.head, err
+}
+
+// branchHint says which branches there are.
+func branchHint(list *refs) string {
+	const most = 5
+	var names []string
+	for ref := range list.Commit {
+		if name, ok := strings.CutPrefix(ref, "refs/heads/"); ok {
+			names = append(names, ident.CleanText(name))
+		}
+	}
+	slices.Sort(names)
+	switch n := len(names); {
+	case n == 0:
+		return "the repository has no branch: opkg registry init --git makes a first commit"
+	case n > most:
+		names = append(names[:most], fmt.Sprintf("%d more", n-most))
+	}
+	return "the registry's URL names a branch behind #; the repository has " + strings.Join(names, ", ")
 }
 
 // at finds the registry in a commit that the mirror has.

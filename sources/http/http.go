@@ -48,12 +48,12 @@ type Source struct {
 // New prepares to talk to a registry. Nothing is sent yet. The error is a *config.Error for what the registry's entry
 // in config.yml cannot mean, or the auth room's for credentials that cannot be read.
 func New(reg config.Registry, opt Options) (*Source, error) {
-	fault := func(err error) error {
-		return &config.Error{File: reg.File, Line: reg.Line, Msg: fmt.Sprintf("registry %s: %v", reg.Source, err), HintText: hintOf(err)}
+	fault := func(file string, line int, err error) error {
+		return &config.Error{File: file, Line: line, Msg: fmt.Sprintf("registry %s: %v", reg.Source, err), HintText: hintOf(err)}
 	}
 	base, err := origin.ParseURL(reg.Source.URL())
 	if err != nil {
-		return nil, fault(err)
+		return nil, fault(reg.File, reg.Line, err)
 	}
 	s := &Source{id: reg.Source, base: base, hosts: opt.ArtifactHosts}
 	if opt.Auth != nil {
@@ -62,8 +62,12 @@ func New(reg config.Registry, opt Options) (*Source, error) {
 		}
 	}
 	s.site, err = opt.Client.Site(transport.SiteOptions{Base: base, Authorize: s.creds.Apply, CAFile: reg.CAFile, Insecure: reg.Insecure, Hosts: opt.ArtifactHosts})
-	if err != nil {
-		return nil, fault(err)
+	var refused *transport.RefusedError
+	switch {
+	case errors.As(err, &refused), err != nil && reg.CAFrom == "":
+		return nil, fault(reg.File, reg.Line, err)
+	case err != nil:
+		return nil, fault(reg.CAFrom, reg.CALine, err)
 	}
 	return s, nil
 }
