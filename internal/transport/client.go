@@ -205,14 +205,10 @@ func readCertificates(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	fi, err := os.Stat(file)
-	if err == nil && !fi.Mode().IsRegular() { // a pipe would block
-		err = fmt.Errorf("%s is not a regular file", file)
+	if fi, err := os.Stat(file); err == nil && !fi.Mode().IsRegular() { // a pipe would block
+		return nil, fmt.Errorf("read ca-file: %s is not a regular file", file)
 	}
-	var pem []byte
-	if err == nil {
-		pem, err = os.ReadFile(file)
-	}
+	pem, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read ca-file: %w", err)
 	}
