@@ -18,7 +18,7 @@ import (
 
 // TestDocs runs the sessions of the documentation as they stand there, and compares every line. A page is one session, as in one
 // terminal: its console blocks run one after the other, and where one goes and what it exports holds for the next. It begins in a directory
-// my-project beside the demo registry, with a home of its own. Only what the clock decides, and the order in which downloads arrive, may
+// ~/src/my-project beside the demo registry. Only what the clock decides, and the order in which downloads arrive, may
 // differ. OPKG_UPDATE=1 writes what the commands print.
 func TestDocs(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -79,15 +79,16 @@ func docsPages(t *testing.T) []string {
 
 // shell is where the session of a page runs.
 type shell struct {
-	t        *testing.T
-	top, bin string
-	state    string // what one command leaves to the next: where it went, what it exported
-	port     string // a free one, which stands for the 8080 of the page
-	ran      int
+	t              *testing.T
+	home, top, bin string // top is the src of home, since people have their projects there
+	state          string // what one command leaves to the next: where it went, what it exported
+	port           string // a free one, which stands for the 8080 of the page
+	ran            int
 }
 
 func newShell(t *testing.T) *shell {
-	s := &shell{t: t, top: t.TempDir(), bin: t.TempDir(), state: t.TempDir()}
+	s := &shell{t: t, home: t.TempDir(), bin: t.TempDir(), state: t.TempDir()}
+	s.top = filepath.Join(s.home, "src")
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -102,9 +103,6 @@ func newShell(t *testing.T) *shell {
 	write(t, filepath.Join(s.state, "dir"), filepath.Join(s.top, "my-project"))
 	write(t, filepath.Join(s.state, "env"), "")
 	write(t, filepath.Join(s.state, "pids"), "")
-	if err := os.Mkdir(filepath.Join(s.top, "home"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +211,7 @@ func (s *shell) run(command string, lines int) string {
 { `+s.here(command)+`
 } >"$1" 2>&1
 echo $! >>"$0/pids"; pwd >"$0/dir"; export -p >"$0/env"`, s.state, out)
-	cmd.Env = []string{"HOME=" + filepath.Join(s.top, "home"), "PATH=" + s.bin + string(os.PathListSeparator) + os.Getenv("PATH"), "LC_ALL=C",
+	cmd.Env = []string{"HOME=" + s.home, "PATH=" + s.bin + string(os.PathListSeparator) + os.Getenv("PATH"), "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=you", "GIT_AUTHOR_EMAIL=you@example.com", "GIT_COMMITTER_NAME=you", "GIT_COMMITTER_EMAIL=you@example.com",
 		"GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z",
 		"GORACE=" + os.Getenv("GORACE")}
@@ -228,8 +226,7 @@ echo $! >>"$0/pids"; pwd >"$0/dir"; export -p >"$0/env"`, s.state, out)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	text := strings.ReplaceAll(string(data), filepath.Join(s.top, "home"), "/home/you")
-	text = strings.NewReplacer(s.top, "/home/you/src", ":"+s.port, ":8080", "_P"+s.port, "_P8080").Replace(text)
+	text := strings.NewReplacer(s.home, "/home/you", ":"+s.port, ":8080", "_P"+s.port, "_P8080").Replace(string(data))
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
