@@ -100,7 +100,7 @@ func cliMarkdown(root *cobra.Command) string {
 	}
 	b.WriteString("\n## Everywhere\n")
 	flags(root.PersistentFlags())
-	b.WriteString("\n`NO_COLOR` switches colour off. `OPKG_HOME` moves `~/.openpackage`. With `CI` set, `opkg sync` acts as with `--locked`.\n")
+	b.WriteString("\n`NO_COLOR` switches colour off. `OPKG_HOME` moves `~/.openpackage`. With `CI` set (and neither `0` nor `false`), `opkg sync` acts as with `--locked`.\n")
 	for _, c := range all {
 		fmt.Fprintf(&b, "\n## %s\n\n```\n%s\n```\n\n%s\n", c.CommandPath(), c.UseLine(), markdownText(about(c)))
 		flags(c.LocalNonPersistentFlags())
