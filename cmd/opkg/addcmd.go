@@ -54,7 +54,8 @@ the requirements have no solution, both files stay as they were.
     opkg add my-pkg@1.2.3           this version alone
     opkg add myorg/my-pkg           from the registry configured as myorg
     opkg add --path ../team-rules   the package in that directory, as it stands
-    opkg add --git https://github.com/author/tool.git               the newest tag that is a version, and its successors
+    opkg add --git https://github.com/author/tool.git               the newest tag that is a version, and its successors;
+                                                                    without such tags the default branch
     opkg add --git https://github.com/author/tool.git --ref main    that branch, at the commit where it stands today
     opkg add part --git git@host:team/mono.git --base packages/part --version ^2.0.0`,
 		RunE: func(cmd *cobra.Command, given []string) error {

@@ -50,12 +50,16 @@ func commandsOf(cmd *cobra.Command) []*cobra.Command {
 	return out
 }
 
-// about is what a command says of itself at length, without its examples' indentation.
+// about is what a command says of itself at length, without its examples' indentation, and its other names.
 func about(cmd *cobra.Command) string {
-	if cmd.Long != "" {
-		return strings.TrimSpace(cmd.Long)
+	text := strings.TrimSpace(cmd.Long)
+	if text == "" {
+		text = strings.ToUpper(cmd.Short[:1]) + cmd.Short[1:] + "."
 	}
-	return strings.ToUpper(cmd.Short[:1]) + cmd.Short[1:] + "."
+	for _, alias := range cmd.Aliases {
+		text += fmt.Sprintf("\n\nopkg %s is the same.", alias)
+	}
+	return text
 }
 
 // flagsOf are a set's flags as "-x, --name VALUE" and what each does.

@@ -16,9 +16,13 @@ func completionCmd(a *app) *cobra.Command {
 		Short: "print a completion script for a shell",
 		Long: `Completion prints a script that completes commands, flags, names of packages and aliases of registries.
 
-    bash        opkg completion bash > ~/.local/share/bash-completion/completions/opkg
-    zsh         opkg completion zsh > "${fpath[1]}/_opkg"
-    fish        opkg completion fish > ~/.config/fish/completions/opkg.fish
+    bash        mkdir -p ~/.local/share/bash-completion/completions
+                opkg completion bash > ~/.local/share/bash-completion/completions/opkg
+    zsh         mkdir -p ~/.zsh/completions
+                opkg completion zsh > ~/.zsh/completions/_opkg
+                and in ~/.zshrc, before compinit: fpath=(~/.zsh/completions $fpath)
+    fish        mkdir -p ~/.config/fish/completions
+                opkg completion fish > ~/.config/fish/completions/opkg.fish
     PowerShell  opkg completion powershell | Out-String | Invoke-Expression`,
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		Args:      args(1, 1, "one shell"),

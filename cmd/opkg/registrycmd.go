@@ -82,6 +82,6 @@ a site, every index keeps it current.`,
 	f := cmd.Flags()
 	f.BoolVar(&opt.Full, "full", false, "read every archive, also those that look unchanged")
 	f.BoolVar(&opt.Site, "site", false, "write a site for people too, and search data")
-	f.StringVar(&opt.Title, "title", "", "what the site calls itself; kept until another is given")
+	f.StringVar(&opt.Title, "title", "", "write a site that calls itself `TEXT`, kept until another is given")
 	return cmd
 }

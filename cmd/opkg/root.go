@@ -20,12 +20,15 @@ from registries that a team hosts itself.
 
 openpackage.yml says what a workspace wants; opkg lock solves that and writes opkg.lock; opkg sync
 brings exactly those bytes to a machine.`,
-		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if asked, _ := cmd.Flags().GetBool("version"); asked {
+				a.printVersion()
+				return nil
+			}
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
 			}
@@ -35,7 +38,6 @@ brings exactly those bytes to a machine.`,
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetVersionTemplate("opkg {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{msg: err.Error(), hint: flagHint(cmd, err)}
 	})

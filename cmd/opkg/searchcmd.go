@@ -53,7 +53,7 @@ A registry that does not answer hides nothing of the others: it is named, and th
 			return a.tellFailed(res.Failed)
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", limit, "show at most this many")
+	cmd.Flags().IntVar(&limit, "limit", limit, "show at most `N`")
 	return cmd
 }
 

@@ -54,16 +54,21 @@ func versionCmd(a *app) *cobra.Command {
 		Short: "print the version of opkg",
 		Args:  args(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
-			b := build()
-			if a.json {
-				a.printJSON(b)
-				return nil
-			}
-			fmt.Fprintf(a.stdout, "opkg %s\n", b.Version)
-			if a.verbose {
-				fmt.Fprintf(a.stdout, "%s %s/%s\n", b.Go, b.OS, b.Arch)
-			}
+			a.printVersion()
 			return nil
 		},
+	}
+}
+
+// printVersion is opkg version, and opkg --version.
+func (a *app) printVersion() {
+	b := build()
+	if a.json {
+		a.printJSON(b)
+		return
+	}
+	fmt.Fprintf(a.stdout, "opkg %s\n", b.Version)
+	if a.verbose {
+		fmt.Fprintf(a.stdout, "%s %s/%s\n", b.Go, b.OS, b.Arch)
 	}
 }
