@@ -134,14 +134,17 @@ func (a *app) home(path string) string {
 	return path
 }
 
-// near shortens a path below the current directory, or else as home does.
-func (a *app) near(path string) string {
+// near shortens a path below the current directory, or else as home does: for people.
+func (a *app) near(path string) string { return a.home(below(path)) }
+
+// below shortens a path below the current directory. It still leads there.
+func below(path string) string {
 	if cwd, err := os.Getwd(); err == nil {
 		if rel, err := filepath.Rel(cwd, path); err == nil && filepath.IsLocal(rel) {
 			return rel
 		}
 	}
-	return a.home(path)
+	return path
 }
 
 // terminal reports whether w is a terminal, and its width in columns.

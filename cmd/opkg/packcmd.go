@@ -25,12 +25,13 @@ func packCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pack [DIR]",
 		Short: "pack a package into a .tgz that is the same everywhere",
-		Long: `Pack writes the package in DIR, or in the current directory, as NAME-VERSION.tgz. The bytes depend on the names, contents and x bits
-of its files alone: not on the machine, the umask, the time or the owner.
+		Long: `Pack packs the package in DIR, or in the current directory, and writes NAME-VERSION.tgz into the current directory, or where -o says. The
+bytes depend on the names, contents and x bits of the package's files alone: not on the machine, the umask, the time or the owner.
 
 What is no part of a package is left out: .git, .openpackage, packages/ at the root, opkg.lock, what editors and systems
-leave behind, and earlier archives of the package. What no client could install is refused: links, names that some system does not allow or
-takes for one, a missing version. Ranges that the OpenPackage client does not read, and unusual sizes, are warned of.`,
+leave behind, and NAME-VERSION.tgz of any version at the root, which pack itself wrote there. What no client could install is refused: links,
+names that some system does not allow or takes for one, a missing version. Ranges that the OpenPackage client does not read, and unusual
+sizes, are warned of.`,
 		Args: args(0, 1, "one directory"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			w, err := a.world()
@@ -58,7 +59,7 @@ takes for one, a missing version. Ranges that the OpenPackage client does not re
 			if opt.DryRun {
 				verb = "would pack"
 			} else if !list {
-				fmt.Fprintln(a.stdout, a.near(res.Path))
+				fmt.Fprintln(a.stdout, below(res.Path))
 			}
 			a.note("%s %s %s: %s, %s packed into %s, sha256 %s", verb, res.Name, res.Version, count(len(res.Files), "file"), size(res.Unpacked), size(res.Size), res.SHA256)
 			return nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/cas"
@@ -30,7 +31,6 @@ type candidate struct {
 	manifest *manifest.Manifest
 	files    []archive.File // in the archive's order, without Data
 	unpacked int64          // bytes of all files
-	leftOut  []string       // earlier archives of the package in its own directory
 	file     *os.File
 }
 
@@ -122,14 +122,7 @@ func (c *candidate) pack(ctx context.Context, w *World, dir string) error {
 	if err != nil {
 		return err
 	}
-	var files []archive.File
-	for _, f := range all {
-		if isArchiveOf(m.Name, f.Path) {
-			c.leftOut = append(c.leftOut, f.Path)
-			continue
-		}
-		files = append(files, f)
-	}
+	files := slices.DeleteFunc(all, func(f archive.File) bool { return isArchiveOf(m.Name, f.Path) })
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -274,9 +267,6 @@ func (c *candidate) advise(w *World) {
 	}
 	if len(c.files) > ManyFiles {
 		w.warn(fmt.Sprintf("the package has %d files", len(c.files)), "")
-	}
-	for _, path := range c.leftOut {
-		w.warn(path+" is an archive of the package itself, and is left out", "remove it, or pack with -o to a place outside of the package")
 	}
 }
 
