@@ -30,8 +30,8 @@ bytes depend on the names, contents and x bits of the package's files alone: not
 
 What is no part of a package is left out: .git, .openpackage, packages/ at the root, opkg.lock, what editors and systems
 leave behind, and NAME-VERSION.tgz of any version at the root, which pack itself wrote there. What no client could install is refused: links,
-names that some system does not allow or takes for one, a missing version. Ranges that the OpenPackage client does not read, and unusual
-sizes, are warned of.`,
+names that some system does not allow or takes for one, a missing version. Ranges that the OpenPackage client does not read, files
+such as .env whose names say that they hold secrets, and unusual sizes, are warned of.`,
 		Args: args(0, 1, "one directory"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			w, err := a.world()

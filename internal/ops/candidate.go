@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -237,6 +238,24 @@ func (c *candidate) readBack(ctx context.Context, label string) error {
 	return checkPublishable(c.manifest)
 }
 
+// namesSecret reports whether programs keep passwords, tokens or private keys in files of that name.
+func namesSecret(file string) bool {
+	base := strings.ToLower(path.Base(file))
+	if rest, ok := strings.CutPrefix(base, ".env."); ok {
+		return !slices.Contains([]string{"example", "sample", "template", "dist", "schema"}, rest)
+	}
+	switch base {
+	case ".env", ".envrc", ".npmrc", ".netrc", "_netrc", ".pypirc", ".pgpass", ".git-credentials", ".htpasswd", "credentials.yml",
+		"id_rsa", "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk":
+		return true
+	}
+	switch path.Ext(base) {
+	case ".key", ".ppk", ".p12", ".pfx", ".jks", ".keystore", ".kdbx":
+		return true
+	}
+	return false
+}
+
 // clientRange is what the OpenPackage client reads as a range: *, latest, an exact version, ^ or ~ before one, or
 // comparators. A dependency with another range it leaves out without a word.
 const clientRange = `^(\*|latest|[~^]?[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?|[<>=].*)$`
@@ -258,6 +277,10 @@ func (c *candidate) advise(w *World) {
 		}
 	}
 	for _, f := range c.files {
+		if namesSecret(f.Path) {
+			w.warn(fmt.Sprintf("%s is in the package, and has a name that files with secrets have", f.Path),
+				"if it holds any, move it out of the directory, or into .openpackage/ there, which is left out: what is published stays")
+		}
 		if f.Size > LargeFile {
 			w.warn(fmt.Sprintf("%s has %.1f MB", f.Path, float64(f.Size)/1e6), "every machine that installs the package keeps it")
 		}
