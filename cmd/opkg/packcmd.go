@@ -116,7 +116,12 @@ func newCmd(a *app) *cobra.Command {
 		Use:   "new DIR",
 		Short: "make a new package to begin with",
 		Long: `New makes a package in DIR, which must be empty or not there yet: an openpackage.yml, a README.md and a first rule. It can be packed as
-it is. For a workspace, which uses packages, there is opkg init.`,
+it is. For a workspace, which uses packages, there is opkg init.
+
+A directory of files that are there becomes a package by an openpackage.yml with two lines, its name and its version:
+
+    name: my-rules
+    version: 1.0.0`,
 		Args: args(1, 1, "one directory"),
 		RunE: func(_ *cobra.Command, given []string) error {
 			w, err := a.world()

@@ -142,7 +142,7 @@ func (w *World) packageIn(dir string) (*manifest.Manifest, error) {
 	path := filepath.Join(dir, ManifestName)
 	data, err := readCommitted(dir, path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
-		e := &PackageError{Path: w.show(dir), Reason: "it holds no " + ManifestName, HintText: "opkg new DIR makes a package to begin with"}
+		e := &PackageError{Path: w.show(dir), Reason: "it holds no " + ManifestName, HintText: "opkg new DIR makes a package to begin with; to make one of these files, give the directory " + enoughForPackage}
 		if _, err := os.Stat(filepath.Join(dir, dotDir, ManifestName)); err == nil {
 			e.HintText = fmt.Sprintf("%s/%s makes it a workspace; a package has its %s at its root", dotDir, ManifestName, ManifestName)
 		}

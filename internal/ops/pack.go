@@ -102,6 +102,9 @@ func (w *World) scratch() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
+// enoughForPackage says what makes a package of files that are there.
+const enoughForPackage = "an " + ManifestName + " with name and version (such as name: my-rules and version: 1.0.0): then opkg pack and opkg publish take it as it is"
+
 // New makes a package in a directory that is empty or not there yet: what opkg pack takes. name "" takes the directory's,
 // made into a legal one. It returns the files that it made, relative to dir.
 func (w *World) New(dir, name string) (ident.Name, []string, error) {
@@ -118,7 +121,7 @@ func (w *World) New(dir, name string) (ident.Name, []string, error) {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err == nil && len(entries) > 0:
-		return "", nil, &PackageError{Path: w.show(dir), Reason: "it is not empty", HintText: "name a directory that does not exist yet"}
+		return "", nil, &PackageError{Path: w.show(dir), Reason: "it is not empty", HintText: "name a directory that does not exist yet; or give this one " + enoughForPackage}
 	case errors.Is(err, errNotDir):
 		return "", nil, &PackageError{Path: w.show(dir), Reason: "it is no directory"}
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
