@@ -11,7 +11,9 @@ func listCmd(a *app) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "list the locked packages",
-		Args:    args(0, 0, "no argument"),
+		Long: `List shows what is locked, from where, and what of it is not installed. It reads opkg.lock, with a warning where that is not what
+openpackage.yml asks for, and makes no request.`,
+		Args: args(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			w, err := a.world()
 			if err != nil {

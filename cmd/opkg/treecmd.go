@@ -14,6 +14,7 @@ func treeCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "tree",
 		Short: "show what requires what, from the lock",
+		Long:  "Tree shows what requires what, from opkg.lock, with a warning where that is not what openpackage.yml asks for.",
 		Args:  args(0, 0, "no argument"),
 		RunE: func(*cobra.Command, []string) error {
 			w, err := a.world()
@@ -111,8 +112,8 @@ func whyCmd(a *app) *cobra.Command {
 		Long: `Why shows what asks for a package and for which versions of it, what decided the version, and every path that leads to it from
 openpackage.yml.
 
-It reads opkg.lock and makes no request: which newer versions there are it knows from registries that are directories, and
-from indexes that were fetched before.`,
+It reads opkg.lock, with a warning where that is not what openpackage.yml asks for, and makes no request: which newer versions there are it
+knows from registries that are directories, and from indexes that were fetched before.`,
 		Args: args(1, 1, "one name"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			w, err := a.world()

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ func (w *World) List() ([]Listed, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, _, err := ws.ReadLock()
+	l, err := ws.lockToShow()
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +43,19 @@ func (w *World) List() ([]Listed, error) {
 		out[i] = Listed{Package: p, Direct: direct[string(p.Name)], Dir: dir, Placed: err == nil && fi.IsDir()}
 	}
 	return out, nil
+}
+
+// lockToShow reads the lock for who only looks at it. Where it is not what the manifest asks for, the observer is told so.
+func (ws *Workspace) lockToShow() (*lock.Lock, error) {
+	l, _, err := ws.ReadLock()
+	if err != nil {
+		return nil, err
+	}
+	var stale *lock.StaleError
+	if errors.As(ws.checkFresh(l), &stale) {
+		ws.world.warn(stale.Error(), stale.Hint())
+	}
+	return l, nil
 }
 
 // Where finds the locked version of one package on this machine. The error is a *NotLockedError, or a *NotInstalledError where it does not

@@ -31,7 +31,7 @@ func (w *World) Graph() (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, _, err := ws.ReadLock()
+	l, err := ws.lockToShow()
 	if err != nil {
 		return nil, err
 	}
