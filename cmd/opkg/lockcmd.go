@@ -17,10 +17,10 @@ func lockCmd(a *app) *cobra.Command {
 		Short: "solve openpackage.yml and write opkg.lock",
 		Long: `Lock solves the requirements of openpackage.yml against the registries and writes opkg.lock.
 
-What is locked is kept while it still fits, also a version that was yanked since. --upgrade forgets all of it, --upgrade-package NAME one package.
+What is locked is kept while it still fits, also, with a warning, a version that was yanked since. --upgrade forgets all of it, --upgrade-package NAME one package.
 
 --check asks the registries too, and ends with 3 if lock would write something else: openpackage.yml changed, or a locked version is no longer
-there and another one fits. opkg verify --online tells of versions that were yanked.`,
+there and another one fits. A yanked version is no reason; opkg verify --online warns of it, too.`,
 		Args: args(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w, err := a.world()
