@@ -53,7 +53,7 @@ func (ws *Workspace) gitDependency(ctx context.Context, spec GitSpec) (manifest.
 		return bad(location, err)
 	}
 	if manifest.IsPlainHTTP(d.Git) {
-		return bad(location, errors.New("anybody on the way can change what comes by http:, use https: or ssh:"))
+		return bad(location, errors.New("anybody on the way can change what comes by http:, use https: or ssh: instead"))
 	}
 	if d.Git[0] == '.' {
 		if d.Git, err = ws.fromRoot(d.Git); err != nil {
