@@ -12,15 +12,20 @@ import (
 	"github.com/openpackage/opkg/ident"
 )
 
-// Placement is one version directory that opkg made, and what it put there.
+// Placement is one version directory that opkg made, and what it put there; or one that it adopted.
 type Placement struct {
 	Name    ident.Name
 	Version ident.Version
 	Tree    ident.TreeID
+	Adopted bool
 }
 
 func (p *Placement) placed() string {
-	return "placed " + string(p.Name) + " " + p.Version.String() + " " + p.Tree.String() + "\n"
+	verb := "placed "
+	if p.Adopted {
+		verb = "adopted "
+	}
+	return verb + string(p.Name) + " " + p.Version.String() + " " + p.Tree.String() + "\n"
 }
 
 func (p *Placement) cleared() string { return fmt.Sprintf("cleared %s %s\n", p.Name, p.Version) }
@@ -42,7 +47,7 @@ func (s *Store) appendAll(all []Placement, line func(*Placement) string) error {
 	return s.appendPlaced(b.String())
 }
 
-// Placements are the version directories that opkg made, as far as it knows, sorted by name and version. Lines that
+// Placements are the version directories that opkg made or adopted, as far as it knows, sorted by name and version. Lines that
 // name no package that there can be are read past.
 func (s *Store) Placements() ([]Placement, error) {
 	all, _, err := s.placements()
@@ -67,7 +72,7 @@ func (s *Store) placements() (all []Placement, doubted []bool, err error) {
 		version, verr := ident.ParseVersion(key.version)
 		if err == nil && verr == nil && version.String() == key.version {
 			tree := p.trees[key]
-			all, doubted = append(all, Placement{name, version, tree.id}), append(doubted, tree.doubted)
+			all, doubted = append(all, Placement{name, version, tree.Tree, tree.Adopted}), append(doubted, tree.Doubted)
 		}
 	}
 	return all, doubted, nil

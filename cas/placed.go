@@ -15,23 +15,27 @@ import (
 // by many short appends and read at once; a later line overrides an earlier one:
 //
 //	placed <name> <version> blake3:<hex>
+//	adopted <name> <version> blake3:<hex>
 //	cleared <name> <version>
 //	doubted
 //
-// The last says that a power loss may have damaged all that was placed before.
+// What was adopted somebody else made: its content is what was locked, its modes are what they are. The last line says that a power
+// loss may have damaged all that was placed before.
 // A line that is anything else, such as one that a power loss tore, is read past: a version directory that is not
 // known is judged by its content.
 type placed struct {
 	mu    sync.Mutex
 	read  bool
 	info  dirfd.Info // of the file when it was read
-	trees map[placedKey]placedTree
+	trees map[placedKey]Noted
 	torn  bool // a power loss may have taken lines
 }
 
-type placedTree struct {
-	id      ident.TreeID
-	doubted bool
+// Noted is what the store remembers of one version directory.
+type Noted struct {
+	Tree    ident.TreeID // what opkg put there, or found there
+	Adopted bool         // opkg did not make it, and found that it holds that tree
+	Doubted bool         // it is not certain to have outlived the last restart of the system: a stat proves nothing until SetPlaced is called anew
 }
 
 const doubtedLine = "doubted\n"
@@ -41,24 +45,17 @@ type placedKey struct {
 	version string
 }
 
-// Placed says which tree opkg itself put into the version directory of name and version; ok is false when
-// it did not make that directory, or is not known to.
-func (s *Store) Placed(name ident.Name, version ident.Version) (id ident.TreeID, ok bool) {
-	id, ok, _ = s.PlacedSafely(name, version)
-	return id, ok
-}
-
-// PlacedSafely is Placed that tells as well whether what was put there is certain to have outlived the last restart of the system.
-// Where it is not, a stat proves nothing; SetPlaced, after a look at the content, makes it certain again.
-func (s *Store) PlacedSafely(name ident.Name, version ident.Version) (id ident.TreeID, ok, safely bool) {
+// Noted says what opkg put into the version directory of name and version, or adopted there; ok is false when it did neither, or is not
+// known to.
+func (s *Store) Noted(name ident.Name, version ident.Version) (n Noted, ok bool) {
 	p := &s.placed
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := s.readPlaced(p); err != nil {
-		return ident.TreeID{}, false, false
+		return Noted{}, false
 	}
-	t, ok := p.trees[placedKey{name, version.String()}]
-	return t.id, ok, ok && !t.doubted
+	n, ok = p.trees[placedKey{name, version.String()}]
+	return n, ok
 }
 
 // Forgetful reports whether a power loss may have taken what was noted of some version directories.
@@ -72,7 +69,7 @@ func (s *Store) Forgetful() bool {
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
 // stands there whole.
 func (s *Store) SetPlaced(name ident.Name, version ident.Version, tree ident.TreeID) error {
-	return s.SetPlacedAll([]Placement{{name, version, tree}})
+	return s.SetPlacedAll([]Placement{{Name: name, Version: version, Tree: tree}})
 }
 
 // ClearPlaced notes that the version directory is opkg's no more: it was removed.
@@ -144,20 +141,21 @@ func (s *Store) readPlaced(p *placed) error {
 // maxPlaced bounds the file, in bytes.
 const maxPlaced = 256 << 20
 
-func parsePlaced(text string) map[placedKey]placedTree {
-	trees := make(map[placedKey]placedTree)
+func parsePlaced(text string) map[placedKey]Noted {
+	trees := make(map[placedKey]Noted)
 	for line := range strings.Lines(text) {
 		if line == doubtedLine {
 			for key, t := range trees {
-				trees[key] = placedTree{t.id, true}
+				t.Doubted = true
+				trees[key] = t
 			}
 			continue
 		}
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
 		switch {
-		case len(fields) == 4 && fields[0] == "placed":
+		case len(fields) == 4 && (fields[0] == "placed" || fields[0] == "adopted"):
 			if id, err := ident.ParseTreeID(fields[3]); err == nil {
-				trees[placedKey{ident.Name(fields[1]), fields[2]}] = placedTree{id: id}
+				trees[placedKey{ident.Name(fields[1]), fields[2]}] = Noted{Tree: id, Adopted: fields[0] == "adopted"}
 			}
 		case len(fields) == 3 && fields[0] == "cleared":
 			delete(trees, placedKey{ident.Name(fields[1]), fields[2]})

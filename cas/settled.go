@@ -154,7 +154,7 @@ func (s *Store) stampFor(st *Settled, r Root, packages []Placement) bool {
 	}
 	st.placed = stamp(placed)
 	for _, p := range packages {
-		if id, _, safely := s.PlacedSafely(p.Name, p.Version); !safely || id != p.Tree {
+		if n, ok := s.Noted(p.Name, p.Version); !ok || n.Doubted || n.Adopted || n.Tree != p.Tree {
 			return false
 		}
 	}

@@ -119,8 +119,8 @@ func TestAMissingStoreIsEmpty(t *testing.T) {
 	if err := s.CheckBlob(ident.BlobID{1}, 1); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("CheckBlob: %v", err)
 	}
-	if _, ok := s.Placed("demo", mustVersion(t, "1.0.0")); ok {
-		t.Error("Placed")
+	if _, ok := s.Noted("demo", mustVersion(t, "1.0.0")); ok {
+		t.Error("Noted")
 	}
 	if roots, err := s.Roots(); len(roots) != 0 || err != nil {
 		t.Errorf("Roots: %v, %v", roots, err)
@@ -143,7 +143,7 @@ func TestPlaced(t *testing.T) {
 	expect := func(v ident.Version, want byte) {
 		t.Helper()
 		for _, st := range []*Store{s, other} {
-			if got, ok := st.Placed("@scope/demo", v); ok != (want != 0) || got != (ident.TreeID{want}) {
+			if got, ok := st.Noted("@scope/demo", v); ok != (want != 0) || got != (Noted{Tree: ident.TreeID{want}}) {
 				t.Errorf("%s: %v, %v; want %d", v, got, ok, want)
 			}
 		}
