@@ -55,6 +55,7 @@ func (s *Store) Noted(name ident.Name, version ident.Version) (n Noted, ok bool)
 		return Noted{}, false
 	}
 	n, ok = p.trees[placedKey{name, version.String()}]
+	n.Doubted = n.Doubted || ok && s.checked.Load() // which could not be noted
 	return n, ok
 }
 
@@ -63,7 +64,7 @@ func (s *Store) Forgetful() bool {
 	p := &s.placed
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return s.readPlaced(p) == nil && p.torn
+	return s.readPlaced(p) == nil && (p.torn || s.checked.Load())
 }
 
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory

@@ -74,7 +74,7 @@ func (s *Store) Holds(st *Settled, now time.Time) bool {
 		return false
 	}
 	placed, err := d.at.Stat(placedFile)
-	if err != nil || stamp(placed) != st.placed {
+	if err != nil || stamp(placed) != st.placed || s.checked.Load() {
 		return false
 	}
 	root, err := d.at.Stat(st.root)

@@ -48,8 +48,9 @@ type Store struct {
 
 	modes atomic.Pointer[bool] // what KeepsModes found
 
-	mark   sync.Mutex
-	marked bool // the mark of this boot is on the disk
+	mark    sync.Mutex
+	marked  bool        // the mark of this boot is on the disk
+	checked atomic.Bool // what the mark of another asks for was done, and could not be noted
 
 	boot func() string
 	now  func() time.Time

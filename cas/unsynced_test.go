@@ -155,3 +155,46 @@ func TestCompactionKeepsDoubt(t *testing.T) {
 		t.Errorf("%v, %v", n, ok)
 	}
 }
+
+// TestRestartOfAStoreThatMayNotBeWritten holds that all is checked there, and doubted as long as nobody can note that it is.
+func TestRestartOfAStoreThatMayNotBeWritten(t *testing.T) {
+	for _, refusal := range []error{fs.ErrPermission, errReadOnly} {
+		dir := filepath.Join(t.TempDir(), "v1")
+		s := booted(t, dir, "one")
+		tgz := demo("1.0.0", nil).tgz(t)
+		a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
+		if err := s.SetPlaced("demo", a.Version, a.Tree); err != nil {
+			t.Fatal(err)
+		}
+		shared := func() (*Store, error) {
+			next := booted(t, dir, "two")
+			next.step = func(op, path string) error { return &os.PathError{Op: op, Path: path, Err: refusal} }
+			release, err := next.Shared(t.Context())
+			if err == nil {
+				release()
+				release, err = next.Shared(t.Context())
+			}
+			if err == nil {
+				release()
+			}
+			return next, err
+		}
+		for range 2 {
+			next, err := shared()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, ok := next.Noted("demo", a.Version); !ok || !n.Doubted {
+				t.Errorf("what was placed is %+v, %v", n, ok)
+			}
+		}
+		tree, err := s.Tree(a.Tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zero(t, s.BlobPath(tree.Entries[0].Blob))
+		if _, err := shared(); !errors.Is(err, refusal) {
+			t.Errorf("a damaged blob: %v", err)
+		}
+	}
+}

@@ -59,8 +59,8 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 	return res, nil
 }
 
-// adopt notes what stood there already as opkg's, and what was found to have outlived a restart. Where that cannot be written,
-// the next run finds it again.
+// adopt notes what stood there already, and what was found to have outlived a restart. Where that cannot be written, the next run finds
+// it again.
 func (t *Target) adopt(p *Plan, res *Result) {
 	var found []cas.Placement
 	for i := range p.Steps {
@@ -75,7 +75,9 @@ func (t *Target) adopt(p *Plan, res *Result) {
 	if len(found) > 0 {
 		t.ready()
 	}
-	t.warn("it cannot be noted which version directories were adopted", t.store.SetPlacedAll(found))
+	if err := t.store.SetPlacedAll(found); res.Adopted > 0 && !cas.IsReadOnly(err) {
+		t.warn("it cannot be noted which version directories were adopted", err)
+	}
 }
 
 // open opens the target, and makes it if that is asked.
