@@ -81,7 +81,7 @@ func (s *Store) placements() (all []Placement, doubted []bool, err error) {
 // CompactPlaced rewrites the journal without what later lines override, if that makes it half as long or less. The caller holds the
 // store alone.
 func (s *Store) CompactPlaced() error {
-	all, isDoubted, err := s.placements()
+	text, err := s.shortPlaced()
 	if err != nil {
 		return err
 	}
@@ -93,14 +93,32 @@ func (s *Store) CompactPlaced() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || int64(len(text))*2 > fi.Size() {
 		return s.within(err)
+	}
+	return s.replaceFile(placedFile, text)
+}
+
+// mendPlaced rewrites the journal with what can be read of it, if it is damaged still. The caller holds the store alone.
+func (s *Store) mendPlaced() error {
+	if s.AuditPlaced() == nil {
+		return nil
+	}
+	text, err := s.shortPlaced()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return s.replaceFile(placedFile, text)
+}
+
+// shortPlaced is the journal without what later lines override.
+func (s *Store) shortPlaced() (string, error) {
+	all, isDoubted, err := s.placements()
+	if err != nil {
+		return "", err
 	}
 	var doubted, safe strings.Builder
 	for i := range all {
-		if int64(doubted.Len()+safe.Len())*2 > fi.Size() {
-			return nil
-		}
 		if isDoubted[i] {
 			doubted.WriteString(all[i].placed())
 		} else {
@@ -112,8 +130,5 @@ func (s *Store) CompactPlaced() error {
 		b = &doubted
 		b.WriteString(doubtedLine + safe.String())
 	}
-	if int64(b.Len())*2 > fi.Size() {
-		return nil
-	}
-	return s.replaceFile(placedFile, b.String())
+	return b.String(), nil
 }

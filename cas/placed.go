@@ -29,6 +29,7 @@ type placed struct {
 	info  dirfd.Info // of the file when it was read
 	trees map[placedKey]Noted
 	torn  bool // a power loss may have taken lines
+	odd   bool // some lines say nothing
 }
 
 // Noted is what the store remembers of one version directory.
@@ -87,6 +88,11 @@ func (s *Store) appendPlaced(lines string) error {
 	if err := d.do("append", placedFile); err != nil {
 		return s.within(err)
 	}
+	if fi, err := d.at.Stat(placedFile); err == nil && !fi.Mode.IsRegular() { // it holds nothing, and would take what is written for itself
+		if err := d.root.RemoveAll(placedFile); err != nil {
+			return s.within(err)
+		}
+	}
 	f, err := d.root.OpenFile(placedFile, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return s.within(err)
@@ -120,7 +126,7 @@ func (s *Store) readPlaced(p *placed) error {
 	}
 	fi, err := d.at.Stat(placedFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.read, p.trees, p.torn = false, nil, false
+		p.read, p.trees, p.torn, p.odd = false, nil, false, false
 		return nil
 	}
 	if err != nil {
@@ -134,7 +140,8 @@ func (s *Store) readPlaced(p *placed) error {
 		return err
 	}
 	fi.Size = int64(len(data))
-	p.read, p.info, p.trees = true, fi, parsePlaced(string(data))
+	p.read, p.info = true, fi
+	p.trees, p.odd = parsePlaced(string(data))
 	p.torn = strings.Contains(string(data), "\n"+doubtedLine) || strings.HasPrefix(string(data), doubtedLine)
 	return nil
 }
@@ -142,8 +149,9 @@ func (s *Store) readPlaced(p *placed) error {
 // maxPlaced bounds the file, in bytes.
 const maxPlaced = 256 << 20
 
-func parsePlaced(text string) map[placedKey]Noted {
-	trees := make(map[placedKey]Noted)
+// parsePlaced reads the journal; odd says that some of its lines say nothing.
+func parsePlaced(text string) (trees map[placedKey]Noted, odd bool) {
+	trees = make(map[placedKey]Noted)
 	for line := range strings.Lines(text) {
 		if line == doubtedLine {
 			for key, t := range trees {
@@ -157,10 +165,14 @@ func parsePlaced(text string) map[placedKey]Noted {
 		case len(fields) == 4 && (fields[0] == "placed" || fields[0] == "adopted"):
 			if id, err := ident.ParseTreeID(fields[3]); err == nil {
 				trees[placedKey{ident.Name(fields[1]), fields[2]}] = Noted{Tree: id, Adopted: fields[0] == "adopted"}
+			} else {
+				odd = true
 			}
 		case len(fields) == 3 && fields[0] == "cleared":
 			delete(trees, placedKey{ident.Name(fields[1]), fields[2]})
+		default:
+			odd = odd || line != "\n"
 		}
 	}
-	return trees
+	return trees, odd
 }

@@ -33,6 +33,7 @@ type VerifyResult struct {
 	Notices  []Problem // of --online: what changed at the sources without making a byte wrong
 	Repaired []Problem // what was wrong before a repair
 
+	Unjudged   int // with All, and where the store remembers none that opkg made: version directories that stand there
 	Unanswered int // packages that --online could not ask about
 }
 
@@ -361,22 +362,36 @@ func (w *World) verifyAll(ctx context.Context, opt VerifyOptions) (*VerifyResult
 		again.Repaired = mended(res.Problems, again.Problems)
 		res = again
 	}
+	if n := res.Unjudged; n > 0 {
+		text := "1 version directory was"
+		if n > 1 {
+			text = fmt.Sprintf("%d version directories were", n)
+		}
+		w.warn(text+" not judged: the store does not say that opkg made or adopted any", "run opkg sync in your workspaces: it adopts what their locks name, or says what differs")
+	}
 	return res, joined(repairErr, res.damage(opt))
 }
 
 func (w *World) audit(ctx context.Context, store *cas.Store) (*VerifyResult, error) {
+	res := &VerifyResult{}
 	placed, err := store.Placements()
-	if err != nil {
+	if fault := store.AuditPlaced(); fault != nil {
+		res.Problems = append(res.Problems, Problem{Where: Stored, Path: fault.Path, Expected: fault.Expected, Found: fault.Found})
+	} else if err != nil {
 		return nil, err
 	}
 	wants := make([]materialize.Want, len(placed))
 	for i, p := range placed {
 		wants[i] = materialize.Want{Name: p.Name, Version: p.Version, Tree: p.Tree}
 	}
-	res := &VerifyResult{}
 	target := materialize.New(w.RegistryDir(), store, materialize.Options{Observer: w.Observer})
 	if _, err := res.auditVersions(ctx, target, wants); err != nil {
 		return nil, err
+	}
+	if len(placed) == 0 {
+		if res.Unjudged, err = target.Versions(); err != nil {
+			return nil, err
+		}
 	}
 	audit, err := store.Audit(ctx)
 	if err != nil {
