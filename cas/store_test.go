@@ -247,3 +247,34 @@ func TestStoreBehindALinkAndBadUmask(t *testing.T) {
 		t.Errorf("%v, %v", ok, err)
 	}
 }
+
+// TestLinkedDirectories holds that nothing is read or written through a link in the place of one of the store's directories.
+func TestLinkedDirectories(t *testing.T) {
+	for _, name := range []string{blobsDir, treesDir, artifactsDir, rootsDir, settledDir, tmpDir} {
+		s := newStore(t)
+		tgz := demo("1.0.0", nil).tgz(t)
+		a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
+		dir, away := filepath.Join(s.Dir(), name), filepath.Join(t.TempDir(), "away")
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Rename(dir, away)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(away, dir); err != nil {
+			t.Skip("no symbolic links here:", err)
+		}
+		again, err := Open(s.Dir(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, shared := again.Shared(t.Context())
+		_, exclusive := again.Exclusive(t.Context())
+		_, _, artifact := again.Artifact(a.SHA256)
+		_, audit := again.Audit(t.Context())
+		_, gc := again.PlanGC(t.Context(), GCOptions{})
+		for i, err := range []error{shared, exclusive, artifact, audit, gc} {
+			var linked *LinkedError
+			if !errors.As(err, &linked) || linked.Path != dir || !strings.Contains(linked.Hint(), "OPKG_HOME") || !strings.HasPrefix(err.Error(), dir+" is") {
+				t.Errorf("%s, %d: %v", name, i, err)
+			}
+		}
+	}
+}
