@@ -101,7 +101,7 @@ func (e *DamagedError) Hint() string {
 	case e.Repair && e.All:
 		return "what the store does not have must be fetched: run opkg verify --repair in the workspace that wants it"
 	case e.Repair:
-		return "" // the error beside this one says why
+		return "run it once more; if the same is left, look at the disk, and at who owns these files"
 	}
 	return "opkg verify --repair puts the locked bytes back"
 }
