@@ -81,6 +81,18 @@ func (s *Store) Audit(ctx context.Context) (*Audit, error) {
 	return a, ctx.Err()
 }
 
+// AuditPlaced reads the journal of version directories; nil when all of its lines say something, or it is not there.
+func (s *Store) AuditPlaced() *AuditFault {
+	p := &s.placed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := s.readPlaced(p)
+	if err == nil && !p.odd {
+		return nil
+	}
+	return s.faultAt(placedFile, "a journal of version directories", err)
+}
+
 // AuditTree reads a listing; nil when it is what its name says, or is not there.
 func (s *Store) AuditTree(id ident.TreeID) *AuditFault {
 	if _, err := s.Tree(id); err != nil {
@@ -152,6 +164,12 @@ func (s *Store) RemoveDamaged(paths []string) error {
 		name := filepath.ToSlash(rel)
 		if strings.HasPrefix(name, artifactsDir+"/") {
 			records = append(records, name)
+			continue
+		}
+		if name == placedFile {
+			if err := s.mendPlaced(); err != nil {
+				return err
+			}
 			continue
 		}
 		if mended, err := s.isMended(d, name); mended || err != nil {

@@ -85,7 +85,7 @@ func (d *disk) restore(name string) {
 	}
 	err = f.Sync()
 	f.Close()
-	if err != nil && !isReadOnly(err) && !syncsAsWritten {
+	if err != nil && !IsReadOnly(err) && !syncsAsWritten {
 		return
 	}
 	_ = d.root.Chmod(name, blobMode)

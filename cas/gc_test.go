@@ -179,7 +179,7 @@ func TestCompactPlaced(t *testing.T) {
 	s := newStore(t)
 	all := []Placement{}
 	for i := range 50 {
-		all = append(all, Placement{"demo", mustVersion(t, fmt.Sprintf("1.0.%d", i)), ident.TreeID{byte(i)}})
+		all = append(all, Placement{"demo", mustVersion(t, fmt.Sprintf("1.0.%d", i)), ident.TreeID{byte(i)}, i%2 == 1})
 	}
 	for range 3 {
 		if err := s.SetPlacedAll(all); err != nil {
@@ -208,8 +208,8 @@ func TestCompactPlaced(t *testing.T) {
 			t.Errorf("%v\n%s", err, data)
 		}
 	}
-	if id, ok := s.Placed("demo", mustVersion(t, "1.0.3")); !ok || id != (ident.TreeID{3}) {
-		t.Errorf("%v, %v", id, ok)
+	if n, ok := s.Noted("demo", mustVersion(t, "1.0.3")); !ok || n != (Noted{Tree: ident.TreeID{3}, Adopted: true}) {
+		t.Errorf("%v, %v", n, ok)
 	}
 	if left := filesIn(t, s); !slices.Equal(left, []string{placedFile}) {
 		t.Errorf("left: %v", left)

@@ -12,15 +12,20 @@ import (
 	"github.com/openpackage/opkg/ident"
 )
 
-// Placement is one version directory that opkg made, and what it put there.
+// Placement is one version directory that opkg made, and what it put there; or one that it adopted.
 type Placement struct {
 	Name    ident.Name
 	Version ident.Version
 	Tree    ident.TreeID
+	Adopted bool
 }
 
 func (p *Placement) placed() string {
-	return "placed " + string(p.Name) + " " + p.Version.String() + " " + p.Tree.String() + "\n"
+	verb := "placed "
+	if p.Adopted {
+		verb = "adopted "
+	}
+	return verb + string(p.Name) + " " + p.Version.String() + " " + p.Tree.String() + "\n"
 }
 
 func (p *Placement) cleared() string { return fmt.Sprintf("cleared %s %s\n", p.Name, p.Version) }
@@ -42,7 +47,7 @@ func (s *Store) appendAll(all []Placement, line func(*Placement) string) error {
 	return s.appendPlaced(b.String())
 }
 
-// Placements are the version directories that opkg made, as far as it knows, sorted by name and version. Lines that
+// Placements are the version directories that opkg made or adopted, as far as it knows, sorted by name and version. Lines that
 // name no package that there can be are read past.
 func (s *Store) Placements() ([]Placement, error) {
 	all, _, err := s.placements()
@@ -67,7 +72,7 @@ func (s *Store) placements() (all []Placement, doubted []bool, err error) {
 		version, verr := ident.ParseVersion(key.version)
 		if err == nil && verr == nil && version.String() == key.version {
 			tree := p.trees[key]
-			all, doubted = append(all, Placement{name, version, tree.id}), append(doubted, tree.doubted)
+			all, doubted = append(all, Placement{name, version, tree.Tree, tree.Adopted}), append(doubted, tree.Doubted)
 		}
 	}
 	return all, doubted, nil
@@ -76,7 +81,7 @@ func (s *Store) placements() (all []Placement, doubted []bool, err error) {
 // CompactPlaced rewrites the journal without what later lines override, if that makes it half as long or less. The caller holds the
 // store alone.
 func (s *Store) CompactPlaced() error {
-	all, isDoubted, err := s.placements()
+	text, err := s.shortPlaced()
 	if err != nil {
 		return err
 	}
@@ -88,14 +93,32 @@ func (s *Store) CompactPlaced() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || int64(len(text))*2 > fi.Size() {
 		return s.within(err)
+	}
+	return s.replaceFile(placedFile, text)
+}
+
+// mendPlaced rewrites the journal with what can be read of it, if it is damaged still. The caller holds the store alone.
+func (s *Store) mendPlaced() error {
+	if s.AuditPlaced() == nil {
+		return nil
+	}
+	text, err := s.shortPlaced()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return s.replaceFile(placedFile, text)
+}
+
+// shortPlaced is the journal without what later lines override.
+func (s *Store) shortPlaced() (string, error) {
+	all, isDoubted, err := s.placements()
+	if err != nil {
+		return "", err
 	}
 	var doubted, safe strings.Builder
 	for i := range all {
-		if int64(doubted.Len()+safe.Len())*2 > fi.Size() {
-			return nil
-		}
 		if isDoubted[i] {
 			doubted.WriteString(all[i].placed())
 		} else {
@@ -107,8 +130,5 @@ func (s *Store) CompactPlaced() error {
 		b = &doubted
 		b.WriteString(doubtedLine + safe.String())
 	}
-	if int64(b.Len())*2 > fi.Size() {
-		return nil
-	}
-	return s.replaceFile(placedFile, b.String())
+	return b.String(), nil
 }

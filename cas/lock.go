@@ -37,7 +37,7 @@ func (e *BusyError) Hint() string { return "wait for it to finish, and try again
 // Shared takes the store's lock for use beside others; the function releases it. While another holds it exclusively,
 // Shared waits and emits event.Waiting once; *BusyError when the wait bound or ctx ends that. A killed holder blocks
 // nobody: the lock goes with the process. If nobody else uses the store, Shared first removes what killed ones left in tmp.
-// What a power loss may have damaged is looked for and removed first. A store that may not be written needs no lock.
+// What a power loss may have damaged is looked for and removed first. A store that may not be written needs no lock; if it has the lock's file, it is checked all the same.
 func (s *Store) Shared(ctx context.Context) (release func(), err error) {
 	f, err := s.lockFile()
 	if f == nil || err != nil {
@@ -119,11 +119,14 @@ func (s *Store) lockFile() (*os.File, error) {
 			return f, nil
 		}
 	}
-	if errors.Is(err, fs.ErrPermission) || isReadOnly(err) {
+	if mayNotWrite(err) {
 		return nil, nil
 	}
 	return nil, s.within(err)
 }
+
+// mayNotWrite reports whether an error says that the store, or its file system, is for reading alone.
+func mayNotWrite(err error) bool { return errors.Is(err, fs.ErrPermission) || IsReadOnly(err) }
 
 // acquire polls: a lock that is waited for in the kernel cannot be given up.
 func (s *Store) acquire(ctx context.Context, f *os.File, exclusive bool) (release func(), err error) {

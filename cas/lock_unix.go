@@ -30,4 +30,5 @@ func tryLock(f *os.File, exclusive bool) (bool, error) {
 
 func unlock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
 
-func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+// IsReadOnly reports whether an error says that a file system is for reading alone.
+func IsReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }

@@ -15,23 +15,28 @@ import (
 // by many short appends and read at once; a later line overrides an earlier one:
 //
 //	placed <name> <version> blake3:<hex>
+//	adopted <name> <version> blake3:<hex>
 //	cleared <name> <version>
 //	doubted
 //
-// The last says that a power loss may have damaged all that was placed before.
+// What was adopted somebody else made: its content is what was locked, its modes are what they are. The last line says that a power
+// loss may have damaged all that was placed before.
 // A line that is anything else, such as one that a power loss tore, is read past: a version directory that is not
 // known is judged by its content.
 type placed struct {
 	mu    sync.Mutex
 	read  bool
 	info  dirfd.Info // of the file when it was read
-	trees map[placedKey]placedTree
+	trees map[placedKey]Noted
 	torn  bool // a power loss may have taken lines
+	odd   bool // some lines say nothing
 }
 
-type placedTree struct {
-	id      ident.TreeID
-	doubted bool
+// Noted is what the store remembers of one version directory.
+type Noted struct {
+	Tree    ident.TreeID // what opkg put there, or found there
+	Adopted bool         // opkg did not make it, and found that it holds that tree
+	Doubted bool         // it is not certain to have outlived the last restart of the system: a stat proves nothing until SetPlaced is called anew
 }
 
 const doubtedLine = "doubted\n"
@@ -41,24 +46,18 @@ type placedKey struct {
 	version string
 }
 
-// Placed says which tree opkg itself put into the version directory of name and version; ok is false when
-// it did not make that directory, or is not known to.
-func (s *Store) Placed(name ident.Name, version ident.Version) (id ident.TreeID, ok bool) {
-	id, ok, _ = s.PlacedSafely(name, version)
-	return id, ok
-}
-
-// PlacedSafely is Placed that tells as well whether what was put there is certain to have outlived the last restart of the system.
-// Where it is not, a stat proves nothing; SetPlaced, after a look at the content, makes it certain again.
-func (s *Store) PlacedSafely(name ident.Name, version ident.Version) (id ident.TreeID, ok, safely bool) {
+// Noted says what opkg put into the version directory of name and version, or adopted there; ok is false when it did neither, or is not
+// known to.
+func (s *Store) Noted(name ident.Name, version ident.Version) (n Noted, ok bool) {
 	p := &s.placed
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := s.readPlaced(p); err != nil {
-		return ident.TreeID{}, false, false
+		return Noted{}, false
 	}
-	t, ok := p.trees[placedKey{name, version.String()}]
-	return t.id, ok, ok && !t.doubted
+	n, ok = p.trees[placedKey{name, version.String()}]
+	n.Doubted = n.Doubted || ok && s.checked.Load() // which could not be noted
+	return n, ok
 }
 
 // Forgetful reports whether a power loss may have taken what was noted of some version directories.
@@ -66,13 +65,13 @@ func (s *Store) Forgetful() bool {
 	p := &s.placed
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return s.readPlaced(p) == nil && p.torn
+	return s.readPlaced(p) == nil && (p.torn || s.checked.Load())
 }
 
 // SetPlaced notes that opkg put tree into the version directory of name and version. Call it when the directory
 // stands there whole.
 func (s *Store) SetPlaced(name ident.Name, version ident.Version, tree ident.TreeID) error {
-	return s.SetPlacedAll([]Placement{{name, version, tree}})
+	return s.SetPlacedAll([]Placement{{Name: name, Version: version, Tree: tree}})
 }
 
 // ClearPlaced notes that the version directory is opkg's no more: it was removed.
@@ -88,6 +87,11 @@ func (s *Store) appendPlaced(lines string) error {
 	}
 	if err := d.do("append", placedFile); err != nil {
 		return s.within(err)
+	}
+	if fi, err := d.at.Stat(placedFile); err == nil && !fi.Mode.IsRegular() { // it holds nothing, and would take what is written for itself
+		if err := d.root.RemoveAll(placedFile); err != nil {
+			return s.within(err)
+		}
 	}
 	f, err := d.root.OpenFile(placedFile, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
@@ -122,7 +126,7 @@ func (s *Store) readPlaced(p *placed) error {
 	}
 	fi, err := d.at.Stat(placedFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.read, p.trees, p.torn = false, nil, false
+		p.read, p.trees, p.torn, p.odd = false, nil, false, false
 		return nil
 	}
 	if err != nil {
@@ -136,7 +140,8 @@ func (s *Store) readPlaced(p *placed) error {
 		return err
 	}
 	fi.Size = int64(len(data))
-	p.read, p.info, p.trees = true, fi, parsePlaced(string(data))
+	p.read, p.info = true, fi
+	p.trees, p.odd = parsePlaced(string(data))
 	p.torn = strings.Contains(string(data), "\n"+doubtedLine) || strings.HasPrefix(string(data), doubtedLine)
 	return nil
 }
@@ -144,24 +149,30 @@ func (s *Store) readPlaced(p *placed) error {
 // maxPlaced bounds the file, in bytes.
 const maxPlaced = 256 << 20
 
-func parsePlaced(text string) map[placedKey]placedTree {
-	trees := make(map[placedKey]placedTree)
+// parsePlaced reads the journal; odd says that some of its lines say nothing.
+func parsePlaced(text string) (trees map[placedKey]Noted, odd bool) {
+	trees = make(map[placedKey]Noted)
 	for line := range strings.Lines(text) {
 		if line == doubtedLine {
 			for key, t := range trees {
-				trees[key] = placedTree{t.id, true}
+				t.Doubted = true
+				trees[key] = t
 			}
 			continue
 		}
 		fields := strings.Split(strings.TrimSuffix(line, "\n"), " ")
 		switch {
-		case len(fields) == 4 && fields[0] == "placed":
+		case len(fields) == 4 && (fields[0] == "placed" || fields[0] == "adopted"):
 			if id, err := ident.ParseTreeID(fields[3]); err == nil {
-				trees[placedKey{ident.Name(fields[1]), fields[2]}] = placedTree{id: id}
+				trees[placedKey{ident.Name(fields[1]), fields[2]}] = Noted{Tree: id, Adopted: fields[0] == "adopted"}
+			} else {
+				odd = true
 			}
 		case len(fields) == 3 && fields[0] == "cleared":
 			delete(trees, placedKey{ident.Name(fields[1]), fields[2]})
+		default:
+			odd = odd || line != "\n"
 		}
 	}
-	return trees
+	return trees, odd
 }

@@ -74,7 +74,7 @@ func (s *Store) Holds(st *Settled, now time.Time) bool {
 		return false
 	}
 	placed, err := d.at.Stat(placedFile)
-	if err != nil || stamp(placed) != st.placed {
+	if err != nil || stamp(placed) != st.placed || s.checked.Load() {
 		return false
 	}
 	root, err := d.at.Stat(st.root)
@@ -154,7 +154,7 @@ func (s *Store) stampFor(st *Settled, r Root, packages []Placement) bool {
 	}
 	st.placed = stamp(placed)
 	for _, p := range packages {
-		if id, _, safely := s.PlacedSafely(p.Name, p.Version); !safely || id != p.Tree {
+		if n, ok := s.Noted(p.Name, p.Version); !ok || n.Doubted || n.Adopted || n.Tree != p.Tree {
 			return false
 		}
 	}

@@ -16,7 +16,7 @@ func settledScene(t testing.TB) (*Store, Root, []Placement) {
 	s := newStore(t)
 	tgz := demo("1.0.0", nil).tgz(t)
 	a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
-	p := Placement{a.Name, a.Version, a.Tree}
+	p := Placement{Name: a.Name, Version: a.Version, Tree: a.Tree}
 	if err := s.SetPlaced(p.Name, p.Version, p.Tree); err != nil {
 		t.Fatal(err)
 	}

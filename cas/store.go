@@ -48,8 +48,9 @@ type Store struct {
 
 	modes atomic.Pointer[bool] // what KeepsModes found
 
-	mark   sync.Mutex
-	marked bool // the mark of this boot is on the disk
+	mark    sync.Mutex
+	marked  bool        // the mark of this boot is on the disk
+	checked atomic.Bool // what the mark of another asks for was done, and could not be noted
 
 	boot func() string
 	now  func() time.Time
@@ -113,10 +114,49 @@ func (s *Store) openLocked() (*disk, error) {
 			root.Close()
 			return nil, err
 		}
+		if err := s.refuseLinks(at); err != nil {
+			root.Close()
+			at.Close()
+			return nil, err
+		}
 		s.disk = &disk{root: root, at: at, step: s.step}
 		runtime.AddCleanup(s.disk, (*dirfd.Dir).Close, at) // as os.Root has it
 	}
 	return s.disk, nil
+}
+
+// LinkedError says that a link stands where one of the store's directories should. What lies behind it is no part of the store: nothing that
+// is said of the store's files, whose they are and who may write them, is known of those.
+type LinkedError struct {
+	Path  string // of the link
+	Store string // the directory that may be a link
+}
+
+func (e *LinkedError) Error() string {
+	return e.Path + " is a symbolic link: no directory in a store may be one"
+}
+
+// Hint says what to do.
+func (e *LinkedError) Hint() string {
+	return "put the directory itself there, or remove the link, which loses nothing but time; to have the store on another disk set OPKG_HOME, or make " + e.Store + " itself a link"
+}
+
+// refuseLinks looks at what the store's directory holds.
+func (s *Store) refuseLinks(at *dirfd.Dir) error {
+	entries, err := at.Entries()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Type&fs.ModeSymlink == 0 {
+			continue
+		}
+		switch e.Name {
+		case blobsDir, treesDir, artifactsDir, rootsDir, settledDir, tmpDir:
+			return &LinkedError{Path: filepath.Join(s.dir, e.Name), Store: s.dir}
+		}
+	}
+	return nil
 }
 
 // create is open for a store that is about to be written.
@@ -140,8 +180,8 @@ func (s *Store) create() (*disk, error) {
 
 // within says where an error of the disk arose: those of os.Root name paths below the store alone.
 func (s *Store) within(err error) error {
-	if err == nil {
-		return nil
+	if linked := (*LinkedError)(nil); err == nil || errors.As(err, &linked) { // which says where
+		return err
 	}
 	return fmt.Errorf("store %s: %w", s.dir, err)
 }

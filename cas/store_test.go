@@ -119,8 +119,8 @@ func TestAMissingStoreIsEmpty(t *testing.T) {
 	if err := s.CheckBlob(ident.BlobID{1}, 1); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("CheckBlob: %v", err)
 	}
-	if _, ok := s.Placed("demo", mustVersion(t, "1.0.0")); ok {
-		t.Error("Placed")
+	if _, ok := s.Noted("demo", mustVersion(t, "1.0.0")); ok {
+		t.Error("Noted")
 	}
 	if roots, err := s.Roots(); len(roots) != 0 || err != nil {
 		t.Errorf("Roots: %v, %v", roots, err)
@@ -143,7 +143,7 @@ func TestPlaced(t *testing.T) {
 	expect := func(v ident.Version, want byte) {
 		t.Helper()
 		for _, st := range []*Store{s, other} {
-			if got, ok := st.Placed("@scope/demo", v); ok != (want != 0) || got != (ident.TreeID{want}) {
+			if got, ok := st.Noted("@scope/demo", v); ok != (want != 0) || got != (Noted{Tree: ident.TreeID{want}}) {
 				t.Errorf("%s: %v, %v; want %d", v, got, ok, want)
 			}
 		}
@@ -245,5 +245,36 @@ func TestStoreBehindALinkAndBadUmask(t *testing.T) {
 	a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
 	if _, ok, err := s.Artifact(a.SHA256); !ok || err != nil {
 		t.Errorf("%v, %v", ok, err)
+	}
+}
+
+// TestLinkedDirectories holds that nothing is read or written through a link in the place of one of the store's directories.
+func TestLinkedDirectories(t *testing.T) {
+	for _, name := range []string{blobsDir, treesDir, artifactsDir, rootsDir, settledDir, tmpDir} {
+		s := newStore(t)
+		tgz := demo("1.0.0", nil).tgz(t)
+		a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
+		dir, away := filepath.Join(s.Dir(), name), filepath.Join(t.TempDir(), "away")
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.Rename(dir, away)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(away, dir); err != nil {
+			t.Skip("no symbolic links here:", err)
+		}
+		again, err := Open(s.Dir(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, shared := again.Shared(t.Context())
+		_, exclusive := again.Exclusive(t.Context())
+		_, _, artifact := again.Artifact(a.SHA256)
+		_, audit := again.Audit(t.Context())
+		_, gc := again.PlanGC(t.Context(), GCOptions{})
+		for i, err := range []error{shared, exclusive, artifact, audit, gc} {
+			var linked *LinkedError
+			if !errors.As(err, &linked) || linked.Path != dir || !strings.Contains(linked.Hint(), "OPKG_HOME") || !strings.HasPrefix(err.Error(), dir+" is") {
+				t.Errorf("%s, %d: %v", name, i, err)
+			}
+		}
 	}
 }

@@ -112,6 +112,9 @@ func (s *Store) writeMark(boot string) error {
 
 // doubtful reports whether the mark names another boot than this one.
 func (s *Store) doubtful() (bool, error) {
+	if s.checked.Load() {
+		return false, nil
+	}
 	boot, _, err := s.readMark()
 	if err != nil || boot == "" {
 		return false, err
@@ -120,7 +123,8 @@ func (s *Store) doubtful() (bool, error) {
 }
 
 // recover hashes what may have been lost with the power: blobs that changed since the mark was left. A damaged one is removed.
-// Version directories are doubted from now on, until their content was compared. The caller holds the lock alone.
+// Version directories are doubted from now on, until their content was compared. In a store that may not be written all is checked, too; that it was,
+// and what is doubted, only this Store remembers. The caller holds the lock alone.
 func (s *Store) recover(ctx context.Context) error {
 	d, err := s.open()
 	if err != nil {
@@ -130,7 +134,7 @@ func (s *Store) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.observer.Emit(event.Event{Kind: event.Waiting, Text: "the system was restarted: what was stored before is checked"})
+	s.observer.Emit(event.Event{Kind: event.Waiting, Text: "the system was restarted, or the store is mounted anew: what was stored before is checked"})
 	since = since.Add(-clockSlack)
 	if err := d.hashSince(ctx, since); err != nil {
 		return s.within(err)
@@ -138,7 +142,10 @@ func (s *Store) recover(ctx context.Context) error {
 	if err := s.dropTorn(d, since); err != nil {
 		return err
 	}
-	if err := s.appendPlaced(doubtedLine); err != nil {
+	if err := s.appendPlaced(doubtedLine); mayNotWrite(err) {
+		s.checked.Store(true)
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if err := d.do("sync", "."); err != nil {
@@ -244,7 +251,7 @@ func (d *disk) hashShard(ctx context.Context, shard string, since time.Time, buf
 			return err
 		}
 		if err := d.root.RemoveAll(shard + "/" + name); err != nil {
-			return err
+			return fmt.Errorf("remove a damaged blob: %w", err)
 		}
 	}
 	return nil

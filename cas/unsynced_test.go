@@ -70,8 +70,8 @@ func TestRestart(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, unsyncedFile)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the mark stands there: %v", err)
 	}
-	if id, ok, safely := next.PlacedSafely("demo", a.Version); id != a.Tree || !ok || safely {
-		t.Errorf("what was placed: %v, %v, %v", id, ok, safely)
+	if n, ok := next.Noted("demo", a.Version); n.Tree != a.Tree || !ok || !n.Doubted {
+		t.Errorf("what was placed: %v, %v", n, ok)
 	}
 	if _, ok, err := next.Artifact(a.SHA256); ok || err != nil {
 		t.Errorf("the record counts without its blob: %v", err)
@@ -81,7 +81,7 @@ func TestRestart(t *testing.T) {
 	if err := next.SetPlaced("demo", a.Version, a.Tree); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, safely := next.PlacedSafely("demo", a.Version); !safely {
+	if n, ok := next.Noted("demo", a.Version); !ok || n.Doubted {
 		t.Error("what was placed again is doubted")
 	}
 }
@@ -130,7 +130,7 @@ func TestMarks(t *testing.T) {
 	if err := s.SetPlaced("demo", mustVersion(t, "1.0.0"), ident.TreeID{1}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, safely := s.PlacedSafely("demo", mustVersion(t, "1.0.0")); !safely {
+	if n, ok := s.Noted("demo", mustVersion(t, "1.0.0")); !ok || n.Doubted {
 		t.Error("what was synced is doubted")
 	}
 }
@@ -148,10 +148,53 @@ func TestCompactionKeepsDoubt(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := booted(t, s.Dir(), "one")
-	if id, ok, safely := again.PlacedSafely("demo", v1); id != (ident.TreeID{8}) || !ok || safely {
-		t.Errorf("%v, %v, %v", id, ok, safely)
+	if n, ok := again.Noted("demo", v1); n != (Noted{Tree: ident.TreeID{8}, Doubted: true}) || !ok {
+		t.Errorf("%v, %v", n, ok)
 	}
-	if id, ok, safely := again.PlacedSafely("demo", v2); id != (ident.TreeID{9}) || !ok || !safely {
-		t.Errorf("%v, %v, %v", id, ok, safely)
+	if n, ok := again.Noted("demo", v2); n != (Noted{Tree: ident.TreeID{9}}) || !ok {
+		t.Errorf("%v, %v", n, ok)
+	}
+}
+
+// TestRestartOfAStoreThatMayNotBeWritten holds that all is checked there, and doubted as long as nobody can note that it is.
+func TestRestartOfAStoreThatMayNotBeWritten(t *testing.T) {
+	for _, refusal := range []error{fs.ErrPermission, errReadOnly} {
+		dir := filepath.Join(t.TempDir(), "v1")
+		s := booted(t, dir, "one")
+		tgz := demo("1.0.0", nil).tgz(t)
+		a := mustPut(t, s, wantOf(t, "1.0.0", tgz), tgz)
+		if err := s.SetPlaced("demo", a.Version, a.Tree); err != nil {
+			t.Fatal(err)
+		}
+		shared := func() (*Store, error) {
+			next := booted(t, dir, "two")
+			next.step = func(op, path string) error { return &os.PathError{Op: op, Path: path, Err: refusal} }
+			release, err := next.Shared(t.Context())
+			if err == nil {
+				release()
+				release, err = next.Shared(t.Context())
+			}
+			if err == nil {
+				release()
+			}
+			return next, err
+		}
+		for range 2 {
+			next, err := shared()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, ok := next.Noted("demo", a.Version); !ok || !n.Doubted {
+				t.Errorf("what was placed is %+v, %v", n, ok)
+			}
+		}
+		tree, err := s.Tree(a.Tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zero(t, s.BlobPath(tree.Entries[0].Blob))
+		if _, err := shared(); !errors.Is(err, refusal) {
+			t.Errorf("a damaged blob: %v", err)
+		}
 	}
 }

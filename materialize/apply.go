@@ -59,23 +59,25 @@ func (t *Target) Apply(ctx context.Context, p *Plan) (*Result, error) {
 	return res, nil
 }
 
-// adopt notes what stood there already as opkg's, and what was found to have outlived a restart. Where that cannot be written,
-// the next run finds it again.
+// adopt notes what stood there already, and what was found to have outlived a restart. Where that cannot be written, the next run finds
+// it again.
 func (t *Target) adopt(p *Plan, res *Result) {
-	var wants []Want
+	var found []cas.Placement
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		if s.Action == Adopt {
 			res.Adopted++
 		}
 		if s.Action == Adopt || s.doubted {
-			wants = append(wants, s.Want)
+			found = append(found, cas.Placement{Name: s.Want.Name, Version: s.Want.Version, Tree: s.Want.Tree, Adopted: s.foreign})
 		}
 	}
-	if len(wants) > 0 {
+	if len(found) > 0 {
 		t.ready()
 	}
-	t.warn("it cannot be noted which version directories were adopted", t.store.SetPlacedAll(placements(wants)))
+	if err := t.store.SetPlacedAll(found); res.Adopted > 0 && !cas.IsReadOnly(err) {
+		t.warn("it cannot be noted which version directories were adopted", err)
+	}
 }
 
 // open opens the target, and makes it if that is asked.

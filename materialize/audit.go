@@ -22,6 +22,9 @@ type Audited struct {
 	Bytes  int64
 	Linked []ident.BlobID // blobs that files here are hard links to: read, with what they are
 	Tree   *cas.Tree      // the store's listing; nil where it has none that is whole
+
+	Foreign bool // opkg did not make what stands there: only force replaces it
+	made    bool // opkg made it for this tree: modes and empty directories are judged beside content
 }
 
 // Fault is one thing that is not as locked.
@@ -32,7 +35,7 @@ type Fault struct {
 
 // Audit reads version directories whole and compares them with the trees that a lock names, in the order of wants. The digest of
 // what stands on the disk decides; the store's listing only helps to name what differs, and is itself checked against the lock's digest
-// before. It writes nothing and takes no lock.
+// before. Modes and empty directories are judged where opkg made the directory. It writes nothing and takes no lock.
 func (t *Target) Audit(ctx context.Context, wants []Want) ([]Audited, error) {
 	out := make([]Audited, len(wants))
 	root, err := openDir(t.dir, t.step)
@@ -86,16 +89,18 @@ const largePackage = 1000
 
 // audit has judge look at what stands where w should, if that is a directory; else it says in a what is there.
 func (t *Target) audit(ctx context.Context, root *dir, w Want, a *Audited, judge func(*cas.Scan) error) error {
-	*a = Audited{Want: w, Dir: t.versionDir(w)}
+	noted, known := t.noted(root, w)
+	*a = Audited{Want: w, Dir: t.versionDir(w), Foreign: !known || noted.Adopted}
+	a.made = !a.Foreign && noted.Tree == w.Tree
 	d, seen, err := t.versionAt(root, w)
 	switch {
 	case err != nil:
 		return err
 	case d == nil && !seen.there:
-		a.Faults = []Fault{{".", "a directory", "nothing"}}
+		a.Foreign, a.Faults = false, []Fault{{".", "a directory", "nothing"}}
 		return nil
 	case d == nil:
-		a.There, a.Faults = true, []Fault{{".", "a directory", inThePlaceOf(a.Dir, seen)}}
+		a.There, a.Foreign, a.Faults = true, a.Foreign || !seen.isDir, []Fault{{".", "a directory", inThePlaceOf(a.Dir, seen)}}
 		return nil
 	}
 	defer d.close()
@@ -115,13 +120,14 @@ func (t *Target) compare(a *Audited, found *cas.Scan, judgeModes bool) {
 		tree = nil // the digest decides all the same
 	}
 	a.Tree = tree
-	c := comparison{found: found, tree: tree, judgeModes: judgeModes}
+	c := comparison{found: found, tree: tree, judgeModes: judgeModes, made: a.made}
 	a.Faults = c.faults(a.Want.Tree)
 	for i := range found.Files {
 		f := &found.Files[i]
 		a.Files++
 		a.Bytes += f.Size
-		if f.Info.Links != 1 && t.store.HasBlob(f.Blob, f.Info) {
+		unjudged := !a.made && f.Info.Mode&0o222 != 0 // of which the store's own audit is to say that it may be written
+		if f.Info.Links != 1 && !unjudged && t.store.HasBlob(f.Blob, f.Info) {
 			a.Linked = append(a.Linked, f.Blob)
 		}
 	}
@@ -146,6 +152,7 @@ type comparison struct {
 	found      *cas.Scan
 	tree       *cas.Tree
 	judgeModes bool
+	made       bool
 	out        []Fault
 }
 
@@ -167,10 +174,12 @@ func (c *comparison) faults(want ident.TreeID) []Fault {
 	case c.tree != nil:
 		c.files(got)
 	}
-	if c.judgeModes {
+	if c.made && c.judgeModes {
 		c.modes()
 	}
-	c.folders()
+	if c.made {
+		c.folders()
+	}
 	if len(c.out) == 0 && got.ID() != want { // cannot be: but the digest decides
 		c.fault(".", want.String(), got.ID().String())
 	}
@@ -216,6 +225,8 @@ func (c *comparison) files(got *cas.Tree) {
 				c.fault(a.Path, fmt.Sprintf("%d bytes", b.Size), fmt.Sprintf("%d bytes", a.Size))
 			case a.Blob != b.Blob:
 				c.fault(a.Path, "blake3 "+b.Blob.String(), "blake3 "+a.Blob.String())
+			case a.Exec != b.Exec && !c.made: // else its mode is a fault
+				c.fault(a.Path, describeExec(b.Exec), describeExec(a.Exec))
 			}
 			i, j = i+1, j+1
 		}
@@ -267,6 +278,13 @@ func (c *comparison) modes() {
 			c.fault(quoteOdd(d.Path), fmt.Sprintf("mode %04o", dirMode), describeMode(d.Mode))
 		}
 	}
+}
+
+func describeExec(exec bool) string {
+	if exec {
+		return "an executable"
+	}
+	return "a file that is no executable"
 }
 
 func describeMode(mode fs.FileMode) string {

@@ -19,7 +19,8 @@ type Unused struct {
 }
 
 // RemoveUnused removes version directories that still are what opkg put there, and counts what that frees; without really,
-// it only looks. One that somebody changed stays: it may be another client's by now. The caller holds the store alone.
+// it only looks. One that somebody changed stays: it may be another client's by now. So does, unsaid, one that opkg only adopted. The caller
+// holds the store alone.
 //
 //  1. Look at each: by stats, or by hashing where they betray something.
 //  2. Rename each out of sight.
@@ -39,16 +40,17 @@ func (t *Target) RemoveUnused(ctx context.Context, wants []Want, really bool, ta
 	}
 	defer root.close()
 	found := make([]Unused, len(wants))
-	there := make([]bool, len(wants))
+	there, foreign := make([]bool, len(wants)), make([]bool, len(wants))
 	err = each(ctx, len(wants), func(ctx context.Context, i int) error {
 		found[i] = Unused{Want: wants[i], Dir: t.versionDir(wants[i])}
 		seen, err := t.look(ctx, root, wants[i], true)
 		if err != nil {
 			return err
 		}
-		there[i] = seen.there
+		noted, _ := t.store.Noted(wants[i].Name, wants[i].Version)
+		there[i], foreign[i] = seen.there, noted.Adopted
 		switch {
-		case seen.there && seen.equal:
+		case seen.there && seen.equal && !seen.added:
 			found[i].Removed = true
 		case seen.there:
 			found[i].Kept = seen.reason
@@ -61,10 +63,11 @@ func (t *Target) RemoveUnused(ctx context.Context, wants []Want, really bool, ta
 	var absent []Want
 	var standing []Unused
 	for i := range found {
-		if there[i] {
-			standing = append(standing, found[i])
-		} else {
+		switch {
+		case !there[i]:
 			absent = append(absent, wants[i])
+		case !foreign[i]:
+			standing = append(standing, found[i])
 		}
 	}
 	if !really {

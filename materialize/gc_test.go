@@ -58,8 +58,9 @@ func TestRemoveUnused(t *testing.T) {
 // TestRemoveUnusedLeavesWhatChanged holds that a directory in which somebody else wrote stays.
 func TestRemoveUnusedLeavesWhatChanged(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
-		"a file more": func(dir string) error { return os.WriteFile(filepath.Join(dir, "mine.md"), nil, 0o644) },
-		"a file less": func(dir string) error { return os.Remove(filepath.Join(dir, "README.md")) },
+		"a file more":      func(dir string) error { return os.WriteFile(filepath.Join(dir, "mine.md"), nil, 0o644) },
+		"a directory more": func(dir string) error { return os.Mkdir(filepath.Join(dir, "rules", "mine"), 0o755) },
+		"a file less":      func(dir string) error { return os.Remove(filepath.Join(dir, "README.md")) },
 		"another's": func(dir string) error {
 			return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755), os.WriteFile(filepath.Join(dir, "README.md"), []byte("mine"), 0o644))
 		},

@@ -17,8 +17,9 @@ type sight struct {
 	isDir       bool
 	replaceable bool   // it stands where the version should: no directory above is in the way
 	equal       bool   // its content is the tree that is wanted
-	worn        bool   // equal, but no longer as opkg left it: it, or what others share with it, may be written now
-	reason      string // the first difference
+	worn        bool   // equal, but verify would call something wrong: a mode, or what others share with it may be written now
+	added       bool   // equal, but somebody made a directory in it
+	reason      string // the first difference; of an equal one, from what opkg makes
 }
 
 // look compares the version directory with the tree of w. trusted says that opkg made it: then stats decide where they
@@ -43,13 +44,38 @@ func (t *Target) look(ctx context.Context, root *dir, w Want, trusted bool) (sig
 			return s, nil
 		}
 	}
-	if s.equal, s.reason, err = t.hash(ctx, d, w, tree, g.judgeModes); err != nil {
+	got, reason, err := t.hash(ctx, d, w, tree, g.judgeModes)
+	if err != nil || reason != "" {
+		s.reason = reason
 		return s, err
 	}
-	if s.equal {
-		s.worn, s.reason = g.worn, g.reason
+	if tree == nil {
+		if err := g.all(got); err != nil {
+			return s, err
+		}
+	}
+	folder, err := emptyFolder(ctx, d, got)
+	if err != nil {
+		return s, err
+	}
+	s.equal, s.worn, s.added, s.reason = true, g.worn || folder != "", folder != "", g.reason
+	if folder != "" {
+		s.reason = folder + " is a directory that the package does not have"
 	}
 	return s, nil
+}
+
+// emptyFolder finds a directory that no file of the tree stands in; "" where there is none.
+func emptyFolder(ctx context.Context, d *dir, tree *cas.Tree) (string, error) {
+	found, err := cas.List(ctx, d.at)
+	if err != nil {
+		return "", err
+	}
+	c := comparison{found: found, tree: tree}
+	if c.folders(); len(c.out) == 0 {
+		return "", nil
+	}
+	return c.out[0].Path, nil
 }
 
 // versionAt opens the version directory of w; nil where none stands, and then the sight says what does.
@@ -171,9 +197,9 @@ func (g *glance) directory(folder string) error {
 		g.betray("%s is not a directory", name)
 		return nil
 	}
-	if g.judgeModes && fi.Mode.Perm() != dirMode {
-		g.betray("%s: mode %04o, expected %04o", name, fi.Mode.Perm(), dirMode)
-		g.worn = g.worn || fi.Mtime == fixedTime
+	if g.judgeModes && fi.Mode != fs.ModeDir|dirMode {
+		g.betray("%s: %s, expected %04o", name, describeMode(fi.Mode), dirMode)
+		g.worn = true
 	}
 	if fi.Mtime != fixedTime {
 		g.betray("%s: changed since it was placed", name)
@@ -204,9 +230,9 @@ func (g *glance) file(path string, exec bool, size int64) error {
 	switch {
 	case fi.Size != size:
 		g.betray("%s: size %d, expected %d", path, fi.Size, size)
-	case g.judgeModes && fi.Mode.Perm() != want:
-		g.betray("%s: mode %04o, expected %04o", path, fi.Mode.Perm(), want)
-		g.worn = g.worn || fi.Mtime == fixedTime || fi.Links > 1
+	case g.judgeModes && fi.Mode != want:
+		g.betray("%s: %s, expected %04o", path, describeMode(fi.Mode), want)
+		g.worn = true
 	case fi.Mtime != fixedTime:
 		g.betray("%s: changed since it was placed", path)
 		g.worn = g.worn || fi.Links > 1
@@ -217,25 +243,26 @@ func (g *glance) file(path string, exec bool, size int64) error {
 	return nil
 }
 
-// hash compares the content of a directory with a tree, whose listing may be unknown (nil).
-func (t *Target) hash(ctx context.Context, d *dir, w Want, tree *cas.Tree, judgeModes bool) (equal bool, reason string, err error) {
-	got, err := cas.TreeOfDir(ctx, d.path)
+// hash compares the content of a directory with a tree, whose listing may be unknown (nil). The reason is the first difference, "" where
+// there is none.
+func (t *Target) hash(ctx context.Context, d *dir, w Want, tree *cas.Tree, judgeModes bool) (got *cas.Tree, reason string, err error) {
+	got, err = cas.TreeOfDir(ctx, d.path)
 	var irregular *cas.IrregularError
 	switch {
 	case errors.As(err, &irregular):
-		return false, quoteOdd(irregular.Path) + " is a link or a special file", nil
+		return nil, quoteOdd(irregular.Path) + " is a link or a special file", nil
 	case errors.Is(err, fs.ErrPermission):
-		return false, "a file in it cannot be read", nil
+		return nil, "a file in it cannot be read", nil
 	case err != nil:
-		return false, "", err
+		return nil, "", err
 	}
 	if !judgeModes && tree != nil {
 		borrowModes(got, tree)
 	}
 	if got.ID() == w.Tree {
-		return true, "", nil
+		return got, "", nil
 	}
-	return false, difference(got, tree), nil
+	return nil, difference(got, tree), nil
 }
 
 // borrowModes takes x bits from the tree that is wanted.

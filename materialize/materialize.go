@@ -66,6 +66,7 @@ type Step struct {
 	Reason string // "", or what was seen: "rules/a.md: size 12, expected 10"
 
 	doubted bool // Keep: its content was compared, since the system was restarted
+	foreign bool // Keep, Adopt: it is not as opkg makes them, and was made by others
 }
 
 // needsTree reports whether Apply takes the step's files out of the store.

@@ -420,3 +420,117 @@ func TestTreeThatIsNotInTheStore(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// TestAdoptedIsAnothers holds that what opkg only adopted is judged by its content alone, and that, like all that others made, it is
+// replaced by force alone and never collected.
+func TestAdoptedIsAnothers(t *testing.T) {
+	sh := newShelf(t)
+	sh.wants = sh.wants[:1]
+	f := typical()
+	f["openpackage.yml"] = "name: \"demo\"\nversion: 1.0.0\n"
+	dir := sh.path("demo", "1.0.0")
+	foreign(t, dir, f)
+	mustDo(t, os.Mkdir(filepath.Join(dir, "empty"), 0o700), os.Chmod(filepath.Join(dir, "scripts", "run.sh"), 0o755|fs.ModeSetuid), os.Chmod(filepath.Join(dir, "a"), 0o700))
+	sh.sync(t)
+	audit := func() []Fault {
+		t.Helper()
+		a, err := sh.target.Audit(t.Context(), sh.wants)
+		mustDo(t, err)
+		return a[0].Faults
+	}
+	for _, thorough := range []bool{false, true} {
+		sh.target = New(sh.dir, sh.store, Options{Force: true, Thorough: thorough})
+		if got := actions(sh.plan(t)); !slices.Equal(got, []Action{Keep}) {
+			t.Errorf("thorough %v: %v", thorough, got)
+		}
+	}
+	if faults := audit(); len(faults) > 0 {
+		t.Errorf("adopted, and wrong: %v", faults)
+	}
+	if unused, _ := sh.removeUnused(t, true); len(unused) > 0 {
+		t.Errorf("collected: %v", unused)
+	}
+	if runtime.GOOS != "windows" {
+		mustDo(t, os.Chmod(filepath.Join(dir, "README.md"), 0o744))
+		if faults := audit(); len(faults) != 1 || faults[0].Path != "README.md" || faults[0].Found != "an executable" {
+			t.Errorf("an x bit more: %v", faults)
+		}
+	}
+	mustDo(t, os.WriteFile(filepath.Join(dir, "README.md"), []byte("mine\n"), 0o644))
+	if faults := audit(); len(faults) == 0 {
+		t.Error("other content is not wrong")
+	}
+	for force, want := range map[bool]Action{false: Blocked, true: Replace} {
+		sh.target = New(sh.dir, sh.store, Options{Force: force, Thorough: true})
+		if got := actions(sh.plan(t)); !slices.Equal(got, []Action{want}) {
+			t.Errorf("force %v: %v", force, got)
+		}
+	}
+	sh.target = New(sh.dir, sh.store, Options{Force: true})
+	sh.sync(t)
+	sh.checkWhole(t)
+	if n, ok := sh.store.Noted("demo", sh.wants[0].Version); !ok || n.Adopted {
+		t.Errorf("what force made is noted as %+v", n)
+	}
+	mustDo(t, os.RemoveAll(sh.path("demo")))
+	sh.removeUnused(t, true)
+	if n, ok := sh.store.Noted("demo", sh.wants[0].Version); ok {
+		t.Errorf("what is gone is noted as %+v", n)
+	}
+}
+
+// TestFaultsAreHealed holds that whatever an audit calls wrong in a directory that opkg made, the next look heals, though its content is right.
+func TestFaultsAreHealed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes and links of Unix")
+	}
+	now := time.Now()
+	for name, change := range map[string]func(dir string) error{
+		"an empty directory": func(dir string) error { return os.MkdirAll(filepath.Join(dir, "rules", "e", "f"), 0o755) },
+		"special bits":       func(dir string) error { return os.Chmod(filepath.Join(dir, "scripts", "run.sh"), 0o755|fs.ModeSetuid) },
+		"of a directory":     func(dir string) error { return os.Chmod(filepath.Join(dir, "rules"), 0o755|fs.ModeSticky) },
+		"a mode and a time": func(dir string) error {
+			path := filepath.Join(dir, "scripts", "run.sh")
+			return errors.Join(os.Chmod(path, 0o700), os.Chtimes(path, now, now))
+		},
+		"a second name": func(dir string) error {
+			return os.Link(filepath.Join(dir, "scripts", "run.sh"), filepath.Join(filepath.Dir(filepath.Dir(dir)), "second"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sh := newShelf(t)
+			sh.sync(t)
+			mustDo(t, change(sh.path("demo", "1.0.0")))
+			a, err := sh.target.Audit(t.Context(), sh.wants)
+			mustDo(t, err)
+			if len(a[0].Faults) == 0 {
+				t.Fatal("nothing is wrong")
+			}
+			if s := sh.plan(t).Steps[2]; s.Action != Heal || s.Reason == "" {
+				t.Errorf("plan: %v, %q", s.Action, s.Reason)
+			}
+			sh.sync(t)
+			sh.checkWhole(t)
+			if a, err = sh.target.Audit(t.Context(), sh.wants); err != nil || len(a[0].Faults) > 0 {
+				t.Errorf("still wrong: %v, %v", a[0].Faults, err)
+			}
+		})
+	}
+}
+
+// TestAdoptAsMade holds that a directory which in every way is as opkg makes them is taken for opkg's own when the store was lost.
+func TestAdoptAsMade(t *testing.T) {
+	sh := newShelf(t)
+	sh.sync(t)
+	mustDo(t, os.RemoveAll(sh.store.Dir()))
+	sh.store = openStore(t, sh.store.Dir())
+	sh.target = New(sh.dir, sh.store, Options{})
+	now := time.Now()
+	mustDo(t, os.Chtimes(sh.path("@team", "bare", "0.1.0"), now, now))
+	sh.sync(t)
+	for _, w := range sh.wants {
+		if n, ok := sh.store.Noted(w.Name, w.Version); !ok || n.Adopted != (w.Name == "@team/bare") {
+			t.Errorf("%s: %+v, %v", w.Name, n, ok)
+		}
+	}
+}

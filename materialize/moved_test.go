@@ -88,7 +88,7 @@ func TestMovedAndFailed(t *testing.T) {
 	moved := 0
 	for i, action := range actions(sh.plan(t)) {
 		w := sh.plan(t).Steps[i].Want
-		_, known := sh.store.Placed(w.Name, w.Version)
+		_, known := sh.store.Noted(w.Name, w.Version)
 		if known != (action == Keep) || !known && action != Place {
 			t.Errorf("%s: known %v, %v", w.Name, known, action)
 		}

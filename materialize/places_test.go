@@ -207,7 +207,7 @@ func TestRestart(t *testing.T) {
 	sh.sync(t)
 	sh.checkWhole(t)
 	for _, w := range sh.wants {
-		if _, _, safely := store.PlacedSafely(w.Name, w.Version); !safely {
+		if n, ok := store.Noted(w.Name, w.Version); !ok || n.Doubted {
 			t.Errorf("%s is doubted still", w.Name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/openpackage/opkg/cas"
 	"github.com/openpackage/opkg/ident"
 )
 
@@ -47,11 +48,8 @@ const looks = 3
 
 // decide sets the action of one step.
 func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
-	made, known, safely := t.store.PlacedSafely(s.Want.Name, s.Want.Version)
-	if !known && t.store.Forgetful() && t.bearsOurTime(root, s.Want) {
-		made, known = s.Want.Tree, true
-	}
-	trusted := safely && made == s.Want.Tree && !t.opt.Thorough
+	noted, known := t.noted(root, s.Want)
+	trusted := known && !noted.Adopted && !noted.Doubted && noted.Tree == s.Want.Tree && !t.opt.Thorough
 	seen, err := t.look(ctx, root, s.Want, trusted)
 	for n := 1; n < looks && errors.Is(err, fs.ErrNotExist); n++ {
 		seen, err = t.look(ctx, root, s.Want, trusted)
@@ -59,11 +57,23 @@ func (t *Target) decide(ctx context.Context, root *dir, s *Step) error {
 	if err != nil {
 		return err
 	}
-	s.Action, s.Reason = t.judge(seen, s.Want.Tree, made, known), seen.reason
-	if s.Action == Keep || s.Action == Adopt {
-		s.Reason, s.doubted = "", known && !safely
+	s.Action, s.Reason = t.judge(seen, s.Want.Tree, noted, known), seen.reason
+	switch s.Action {
+	case Keep:
+		s.Reason, s.doubted, s.foreign = "", noted.Doubted, noted.Adopted
+	case Adopt:
+		s.Reason, s.doubted, s.foreign = "", noted.Doubted, seen.reason != ""
 	}
 	return nil
+}
+
+// noted is what the store remembers of a version directory, or would, had not a power loss taken it.
+func (t *Target) noted(root *dir, w Want) (n cas.Noted, known bool) {
+	n, known = t.store.Noted(w.Name, w.Version)
+	if !known && t.store.Forgetful() && t.bearsOurTime(root, w) {
+		return cas.Noted{Tree: w.Tree, Doubted: true}, true
+	}
+	return n, known
 }
 
 // bearsOurTime reports whether a version directory has the time that opkg gives to those it makes. It got it before its name, so that no
@@ -78,20 +88,22 @@ func (t *Target) bearsOurTime(root *dir, w Want) bool {
 	return err == nil && fi.Mtime == fixedTime
 }
 
-// judge says what to do about what was seen.
-func (t *Target) judge(seen sight, want, made ident.TreeID, known bool) Action {
+// judge says what to do about what was seen. What others made stays while its content is right, whatever its modes, and otherwise goes
+// only by force.
+func (t *Target) judge(seen sight, want ident.TreeID, noted cas.Noted, known bool) Action {
+	made := known && !noted.Adopted
 	switch {
 	case !seen.there:
 		return Place
-	case seen.equal && known && made == want && seen.worn:
+	case seen.equal && made && noted.Tree == want && seen.worn:
 		return Heal
-	case seen.equal && known && made == want:
+	case seen.equal && known && noted.Tree == want:
 		return Keep
 	case seen.equal:
 		return Adopt
-	case known && seen.isDir && made == want:
+	case made && seen.isDir && noted.Tree == want:
 		return Heal
-	case known && seen.isDir:
+	case made && seen.isDir:
 		return Replace
 	case t.opt.Force && seen.replaceable:
 		return Replace

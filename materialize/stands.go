@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/openpackage/opkg/cas"
+	"github.com/openpackage/opkg/ident"
 )
 
 // errChanged ends a look at the first thing that a stat betrays.
@@ -55,4 +57,51 @@ func (t *Target) Stands(ctx context.Context, versions []cas.Settlement) (*Plan, 
 		return nil, err
 	}
 	return p, nil
+}
+
+// Versions counts the directories that stand where versions do, whoever made them.
+func (t *Target) Versions() (n int, err error) {
+	root, err := openDir(t.dir, t.step)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer root.close()
+	return root.versions(1)
+}
+
+// versions counts the directories named by a version that stand depth levels below d. A scope is one level more.
+func (d *dir) versions(depth int) (n int, err error) {
+	entries, err := d.at.Entries()
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		if !e.Type.IsDir() {
+			continue
+		}
+		if depth == 0 {
+			if _, err := ident.ParseVersion(e.Name); err == nil {
+				n++
+			}
+			continue
+		}
+		sub, err := d.sub(e.Name)
+		if err != nil {
+			continue // gone, or closed to us
+		}
+		below := depth - 1
+		if strings.HasPrefix(e.Name, "@") {
+			below = depth
+		}
+		m, err := sub.versions(below)
+		sub.close()
+		if err != nil {
+			return n, err
+		}
+		n += m
+	}
+	return n, nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/openpackage/opkg/cas"
 )
 
 // day is what a user does in a day: lock, sync, damage, move on, gc. Everything has to end well.
@@ -336,4 +338,63 @@ func TestReadOnlyHome(t *testing.T) {
 	}
 	s.must(t, "sync")
 	s.checkInstalled(t)
+}
+
+// TestReadOnlyHomeElsewhere syncs a complete home that was filled under another mount and is mounted for reading alone, as a container's image may be: all
+// of it is checked, and nothing need be noted. What is wrong there is an error, since it cannot be put right.
+func TestReadOnlyHomeElsewhere(t *testing.T) {
+	if cas.SystemBoot(t.TempDir()) == "" {
+		t.Skip("the system does not tell its mounts apart")
+	}
+	s := newStage(t)
+	s.must(t, "sync", "-q")
+	mounted := func(during func()) {
+		t.Helper()
+		if err := syscall.Mount(s.home, s.home, "", syscall.MS_BIND, ""); err != nil {
+			t.Skipf("nothing can be mounted: %v", err)
+		}
+		defer func() {
+			if err := syscall.Unmount(s.home, syscall.MNT_DETACH); err != nil {
+				t.Fatal(err)
+			}
+		}()
+		if err := syscall.Mount("", s.home, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, ""); err != nil {
+			t.Skipf("it cannot be remounted: %v", err)
+		}
+		during()
+	}
+	refused := func(why string) {
+		t.Helper()
+		if out, err := s.opkg(t, "sync").CombinedOutput(); err == nil || !strings.Contains(string(out), "read-only file system") {
+			t.Errorf("%s: %v\n%s", why, err, out)
+		}
+	}
+	mounted(func() {
+		for _, args := range [][]string{{"sync", "--locked"}, {"sync"}, {"sync"}, {"verify"}, {"verify", "--all"}} {
+			out := s.must(t, args...)
+			if strings.Contains(out, "warning") || args[0] == "sync" && (strings.Count(out, "or the store is mounted anew") != 1 || !strings.Contains(out, "3 already there")) {
+				t.Errorf("opkg %v: %s", args, out)
+			}
+		}
+	})
+	script := filepath.Join(s.home, ".openpackage", "registry", "tool", "1.0.0", "run.sh")
+	garble := func(path string) { // behind a stat that stays
+		fi, err := os.Stat(path)
+		if err == nil {
+			err = errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, make([]byte, fi.Size()), 0), os.Chmod(path, fi.Mode()), os.Chtimes(path, fi.ModTime(), fi.ModTime()))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	garble(script)
+	mounted(func() { refused("a damaged executable") })
+	s.must(t, "verify", "--repair")
+	s.checkInstalled(t)
+	blobs, err := filepath.Glob(filepath.Join(s.home, ".openpackage", "store", "v1", "blobs", "*", "*"))
+	if err != nil || len(blobs) == 0 {
+		t.Fatal(err)
+	}
+	garble(blobs[0])
+	mounted(func() { refused("a damaged blob") })
 }

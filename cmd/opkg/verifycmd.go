@@ -22,9 +22,10 @@ problem, and exit status 5.
 name that a registry which goes before has now too, is said and is none.
 
 --repair removes what is damaged in the store, fetches it again, makes the version directories anew, and then verifies again. What opkg did not
-make stays as it is.
+make stays as it is: opkg sync --force replaces it.
 
---all needs no workspace: it audits the whole store, and every version directory that opkg made.`,
+--all needs no workspace: it audits the whole store, and every version directory that opkg made or adopted. Where the
+store does not remember any, it warns of how many were not judged.`,
 		Args: args(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {

@@ -21,7 +21,8 @@ import (
 
 // judged is what decides whether a lock may be synced as it stands, as bytes.
 type judged struct {
-	root   string // of the workspace
+	root   string     // of the workspace
+	store  *cas.Store // that the look at it opened, which remembers what it checked; nil if it did not
 	texts  [][]byte
 	warned atomic.Bool // the user was warned of something, and is to be warned again
 }
@@ -86,6 +87,7 @@ func (w *World) stands(ctx context.Context, j *judged, opt SyncOptions) (*SyncRe
 	if err != nil {
 		return nil, err
 	}
+	j.store = store
 	settled, ok := store.Settled(j.root, j.texts)
 	if !ok || !settled.Fresh && !opt.Frozen {
 		return nil, nil

@@ -72,9 +72,12 @@ func (w *World) readAhead(j *judged) *ahead {
 	if j == nil {
 		return nil
 	}
-	store, err := w.openStore()
-	if err != nil {
-		return nil // who opens it next says why
+	store := j.store
+	if store == nil {
+		var err error
+		if store, err = w.openStore(); err != nil {
+			return nil // who opens it next says why
+		}
 	}
 	a := &ahead{store: store, lock: sync.OnceValues(func() (*lock.Lock, error) {
 		l, _, err := w.readLock(j.root)
@@ -204,7 +207,7 @@ func (b *bringing) noteRoot() {
 	if len(b.packages) == 0 {
 		return
 	}
-	if err := b.store.RegisterRoot(b.root(), b.ws.world.Now()); err != nil {
+	if err := b.store.RegisterRoot(b.root(), b.ws.world.Now()); err != nil && !cas.IsReadOnly(err) {
 		b.ws.world.warn(fmt.Sprintf("the store could not note this workspace: %v", err), "opkg gc will not know what this workspace needs")
 	}
 }

@@ -33,6 +33,7 @@ type VerifyResult struct {
 	Notices  []Problem // of --online: what changed at the sources without making a byte wrong
 	Repaired []Problem // what was wrong before a repair
 
+	Unjudged   int // with All, and where the store remembers none that opkg made: version directories that stand there
 	Unanswered int // packages that --online could not ask about
 }
 
@@ -44,7 +45,8 @@ type Problem struct {
 	Path            string // within the package for Installed; absolute for Stored; the source for Online
 	Expected, Found string
 
-	record ident.SHA256 // the archive of which the store says something else than the lock; zero: it is not that
+	foreign bool         // opkg did not make what stands there: only --force replaces it
+	record  ident.SHA256 // the archive of which the store says something else than the lock; zero: it is not that
 }
 
 // Where is the place of a Problem.
@@ -68,8 +70,10 @@ func (p *Problem) String() string {
 // DamagedError says that something is not as locked.
 type DamagedError struct {
 	Problems int
+	Foreign  int  // of them: in directories that opkg did not make
 	Repair   bool // it could not be mended
 	Online   bool // all of it is what sources say
+	All      bool // no lock was asked
 }
 
 func (e *DamagedError) Error() string {
@@ -88,8 +92,16 @@ func (e *DamagedError) Hint() string {
 	switch {
 	case e.Online:
 		return "a published version never changes: ask the registry's owner before you trust what it serves now"
+	case e.Foreign == e.Problems, e.Foreign > 0 && e.Repair:
+		where := ""
+		if e.All {
+			where = " in the workspace that wants them"
+		}
+		return "what opkg did not make it does not replace: look at those directories, then run opkg sync --force" + where
+	case e.Repair && e.All:
+		return "what the store does not have must be fetched: run opkg verify --repair in the workspace that wants it"
 	case e.Repair:
-		return "what opkg did not make it does not replace: look at those directories, then run opkg sync --force"
+		return "run it once more; if the same is left, look at the disk, and at who owns these files"
 	}
 	return "opkg verify --repair puts the locked bytes back"
 }
@@ -156,8 +168,15 @@ func (r *VerifyResult) damage(opt VerifyOptions) error {
 	if len(r.Problems) == 0 {
 		return nil
 	}
-	online := !slices.ContainsFunc(r.Problems, func(p Problem) bool { return p.Where != Online })
-	return &DamagedError{Problems: len(r.Problems), Repair: opt.Repair, Online: online}
+	e := &DamagedError{Problems: len(r.Problems), Repair: opt.Repair, Online: true, All: opt.All}
+	for i := range r.Problems {
+		p := &r.Problems[i]
+		e.Online = e.Online && p.Where == Online
+		if p.foreign {
+			e.Foreign++
+		}
+	}
+	return e
 }
 
 func (ws *Workspace) verify(ctx context.Context, l *lock.Lock, opt VerifyOptions) (*VerifyResult, error) {
@@ -196,7 +215,7 @@ func (r *VerifyResult) auditVersions(ctx context.Context, target *materialize.Ta
 			if path == "." {
 				path = a.Dir
 			}
-			r.Problems = append(r.Problems, Problem{Name: a.Want.Name, Version: a.Want.Version, Where: Installed, Path: path, Expected: f.Expected, Found: f.Found})
+			r.Problems = append(r.Problems, Problem{Name: a.Want.Name, Version: a.Want.Version, Where: Installed, Path: path, Expected: f.Expected, Found: f.Found, foreign: a.Foreign})
 		}
 	}
 	return audited, nil
@@ -343,22 +362,36 @@ func (w *World) verifyAll(ctx context.Context, opt VerifyOptions) (*VerifyResult
 		again.Repaired = mended(res.Problems, again.Problems)
 		res = again
 	}
+	if n := res.Unjudged; n > 0 {
+		text := "1 version directory was"
+		if n > 1 {
+			text = fmt.Sprintf("%d version directories were", n)
+		}
+		w.warn(text+" not judged: the store does not say that opkg made or adopted any", "run opkg sync in your workspaces: it adopts what their locks name, or says what differs")
+	}
 	return res, joined(repairErr, res.damage(opt))
 }
 
 func (w *World) audit(ctx context.Context, store *cas.Store) (*VerifyResult, error) {
+	res := &VerifyResult{}
 	placed, err := store.Placements()
-	if err != nil {
+	if fault := store.AuditPlaced(); fault != nil {
+		res.Problems = append(res.Problems, Problem{Where: Stored, Path: fault.Path, Expected: fault.Expected, Found: fault.Found})
+	} else if err != nil {
 		return nil, err
 	}
 	wants := make([]materialize.Want, len(placed))
 	for i, p := range placed {
 		wants[i] = materialize.Want{Name: p.Name, Version: p.Version, Tree: p.Tree}
 	}
-	res := &VerifyResult{}
 	target := materialize.New(w.RegistryDir(), store, materialize.Options{Observer: w.Observer})
 	if _, err := res.auditVersions(ctx, target, wants); err != nil {
 		return nil, err
+	}
+	if len(placed) == 0 {
+		if res.Unjudged, err = target.Versions(); err != nil {
+			return nil, err
+		}
 	}
 	audit, err := store.Audit(ctx)
 	if err != nil {

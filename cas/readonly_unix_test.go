@@ -1,0 +1,7 @@
+//go:build unix
+
+package cas
+
+import "syscall"
+
+const errReadOnly = syscall.EROFS
