@@ -151,7 +151,7 @@ func TestOffline(t *testing.T) {
 	s := newSession(t)
 	s.opt.Offline = true
 	var unavailable *UnavailableError
-	if _, err := s.list(); !errors.As(err, &unavailable) || !strings.Contains(err.Error(), "pkg") || hintOf(err) == "" {
+	if _, err := s.list(); !errors.As(err, &unavailable) || !strings.Contains(err.Error(), "pkg") || HintOf(err) == "" {
 		t.Errorf("nothing kept: %v", err)
 	}
 	s.opt.Offline = false
@@ -196,7 +196,7 @@ func TestMutatedVersion(t *testing.T) {
 	for range 2 {
 		_, err := s.list()
 		var mismatch *ident.MismatchError
-		if !errors.As(err, &mismatch) || hintOf(err) == "" {
+		if !errors.As(err, &mismatch) || HintOf(err) == "" {
 			t.Fatalf("%v", err)
 		}
 		for _, want := range []string{"pkg@1.0.0", strings.Repeat("1", 64), strings.Repeat("2", 64), string(first)} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/openpackage/opkg/config"
 	"github.com/openpackage/opkg/ident"
 )
 
@@ -67,7 +68,7 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 
 // Hint is that of the cause, or what to do about one that says nothing.
 func (e *UnavailableError) Hint() string {
-	if hint := hintOf(e.Err); hint != "" {
+	if hint := HintOf(e.Err); hint != "" {
 		return hint
 	}
 	return "check the network and the registry's URL, and try again; opkg sync --offline takes what is in the store"
@@ -100,7 +101,6 @@ type StoppedError struct {
 	Name     ident.Name
 	Registry string   // the one that gave no answer, as "alias (source)"
 	Below    []string // aliases of those further down, which were not asked
-	BuiltIn  bool     // nobody configured it, nor any other
 	Err      error
 }
 
@@ -114,13 +114,8 @@ func (e *StoppedError) Error() string {
 
 func (e *StoppedError) Unwrap() error { return e.Err }
 
-// Hint is that of the cause, unless no registry is configured.
-func (e *StoppedError) Hint() string {
-	if e.BuiltIn {
-		return NoRegistryHint
-	}
-	return hintOf(e.Err)
-}
+// Hint is that of the cause.
+func (e *StoppedError) Hint() string { return HintOf(e.Err) }
 
 // PinError is a registry key, or an alias before a name, that cannot be followed.
 type PinError struct {
@@ -138,7 +133,27 @@ func (e *PinError) Error() string {
 func (e *PinError) Hint() string { return e.HintText }
 
 // hintOf is the hint of the first error in err's tree that has one.
-func hintOf(err error) string {
+// WithHint is err with a hint, in the place of its own if it has one.
+func WithHint(err error, hint string) error { return &hinted{err, hint} }
+
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Hint() string  { return e.hint }
+func (e *hinted) Unwrap() error { return e.error }
+
+// failureOf is what a registry failed with, and what to do where nobody configured it, nor any other.
+func failureOf(reg config.Registry, err error) error {
+	if reg.Origin == config.BuiltIn {
+		return WithHint(err, NoRegistryHint)
+	}
+	return err
+}
+
+// HintOf is the hint of an error, or "".
+func HintOf(err error) string {
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {
 		return h.Hint()

@@ -102,7 +102,7 @@ func (r *Router) search(ctx context.Context, name ident.Name) (*Answer, error) {
 		case isContextError(err) && ctx.Err() != nil:
 			return nil, err
 		default:
-			return nil, &StoppedError{Name: name, Registry: describe(reg), Below: aliases(candidates[i+1:]), BuiltIn: reg.Origin == config.BuiltIn, Err: err}
+			return nil, &StoppedError{Name: name, Registry: describe(reg), Below: aliases(candidates[i+1:]), Err: failureOf(reg, err)}
 		}
 	}
 	return nil, missing

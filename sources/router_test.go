@@ -412,7 +412,7 @@ func TestForeignArtifact(t *testing.T) {
 func TestHintsComeThrough(t *testing.T) {
 	inner := &NotAllowedError{HintText: "do this"}
 	err := fmt.Errorf("lock: %w", &StoppedError{Name: "pkg", Registry: "one", Err: &UnavailableError{Source: first, Err: inner}})
-	if got := hintOf(err); got != "do this" {
+	if got := HintOf(err); got != "do this" {
 		t.Errorf("hint %q", got)
 	}
 }

@@ -144,7 +144,7 @@ func (r *Router) Search(ctx context.Context, term string) (found []Found, failed
 			}
 			fallthrough
 		default:
-			failed = append(failed, SearchFailure{reg, errs[i]})
+			failed = append(failed, SearchFailure{reg, failureOf(reg, errs[i])})
 		}
 		if answers[i] != nil {
 			pool.Entries = append(pool.Entries, answers[i].Entries...)
@@ -251,7 +251,7 @@ func (r *Router) Others(ctx context.Context, name ident.Name) (shadowed []config
 		case err == nil:
 			shadowed = append(shadowed, reg)
 		case !errors.As(err, &missing):
-			failed = append(failed, SearchFailure{reg, err})
+			failed = append(failed, SearchFailure{reg, failureOf(reg, err)})
 		}
 	}
 	return shadowed, failed, nil

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/openpackage/opkg/internal/ops"
+	"github.com/openpackage/opkg/sources"
 )
 
 // app is one invocation: where it reads and writes, and the global flags.
@@ -87,7 +88,7 @@ func (a *app) world() (*ops.World, error) {
 	opkgHome := os.Getenv("OPKG_HOME")
 	switch {
 	case opkgHome == "" && home == "":
-		return nil, &hinted{errors.New("there is no home directory"), "set HOME, or OPKG_HOME to a directory for opkg's files"}
+		return nil, sources.WithHint(errors.New("there is no home directory"), "set HOME, or OPKG_HOME to a directory for opkg's files")
 	case opkgHome == "":
 		opkgHome = filepath.Join(home, ".openpackage")
 	case !filepath.IsAbs(opkgHome):

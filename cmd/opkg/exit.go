@@ -93,15 +93,6 @@ func usagef(format string, args ...any) error {
 	return &usageError{msg: fmt.Sprintf(format, args...)} // run adds the hint
 }
 
-// hinted adds a hint to an error.
-type hinted struct {
-	error
-	hint string
-}
-
-func (e *hinted) Hint() string  { return e.hint }
-func (e *hinted) Unwrap() error { return e.error }
-
 // hintsOf collects what an error advises: one Hint, or several Hints, or what to do about an error of the system.
 func hintsOf(err error) []string {
 	var many interface{ Hints() []string }

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
-	"github.com/openpackage/opkg/ident"
-	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/internal/ops"
 	"github.com/openpackage/opkg/registry"
 )
@@ -24,20 +20,6 @@ func registryCmd(a *app) *cobra.Command {
 	}
 	cmd.AddCommand(registryInitCmd(a), registryIndexCmd(a), registryCheckCmd(a), registryMirrorCmd(a))
 	return cmd
-}
-
-// toOwner gives an error of an archive the hint for whoever runs the registry, in place of the one for whoever installs from it.
-func toOwner(err error) error {
-	var mismatch *ident.MismatchError
-	switch {
-	case errors.As(err, &mismatch) && mismatch.What == "sha256":
-		return &hinted{err, "what is published never changes: bring the published archive back, and publish the other one as a new version"}
-	case mismatch != nil:
-		return &hinted{err, "an archive stands at packages/NAME/VERSION.tgz of the name and version that its own openpackage.yml says: move it, or remove it"}
-	case as[*archive.UnsafeError](err):
-		return &hinted{err, "no client could install it: bring back what was published, or pack anew what never was"}
-	}
-	return err
 }
 
 func registryIndexCmd(a *app) *cobra.Command {
@@ -60,7 +42,7 @@ a site, every index keeps it current.`,
 			}
 			res, err := w.IndexRegistryWith(cmd.Context(), within(w, given[0]), opt)
 			if err != nil {
-				return toOwner(err)
+				return err
 			}
 			if a.json {
 				out := map[string]any{"packages": res.Packages, "versions": res.Versions, "read": res.Read, "written": append([]string{}, res.Written...), "bundle": res.Bundle}

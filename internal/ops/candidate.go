@@ -17,6 +17,7 @@ import (
 	"github.com/openpackage/opkg/ident"
 	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/manifest"
+	"github.com/openpackage/opkg/sources"
 )
 
 // What a package of coding-agent configuration rarely is beyond; opkg pack warns of more.
@@ -81,21 +82,12 @@ func toAuthor(err error, packed bool) error {
 	case !errors.As(err, &unsafe):
 		return err
 	case !packed:
-		return &advised{err, "name the directory of a package, or an archive that opkg pack made"}
+		return sources.WithHint(err, "name the directory of a package, or an archive that opkg pack made")
 	case unsafe.Entry == "":
-		return &advised{err, "leave out what whoever installs the package does not need"}
+		return sources.WithHint(err, "leave out what whoever installs the package does not need")
 	}
-	return &advised{err, fmt.Sprintf("no client could install it: rename or remove %q, or put a plain file in its place", unsafe.Entry)}
+	return sources.WithHint(err, fmt.Sprintf("no client could install it: rename or remove %q, or put a plain file in its place", unsafe.Entry))
 }
-
-// advised is an error with another hint than its own.
-type advised struct {
-	error
-	hint string
-}
-
-func (e *advised) Hint() string  { return e.hint }
-func (e *advised) Unwrap() error { return e.error }
 
 // createIn makes a new file, with the permissions that the umask leaves: it may become a file that a web server reads. Its name is
 // one that no package takes in, should dir be one.

@@ -17,6 +17,7 @@ import (
 	"github.com/openpackage/opkg/internal/archive"
 	"github.com/openpackage/opkg/manifest"
 	"github.com/openpackage/opkg/registry"
+	"github.com/openpackage/opkg/sources"
 )
 
 // IndexResult counts what IndexRegistry found.
@@ -49,7 +50,8 @@ func (w *World) IndexRegistry(ctx context.Context, dir string) (*IndexResult, er
 //
 // An archive is read once: as long as its size and time are those of the last run, and its index says what was found then, it is taken to
 // be what it was. The memory for that is in maintenanceDir; losing it costs a full read.
-func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOptions) (*IndexResult, error) {
+func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOptions) (res *IndexResult, err error) {
+	defer func() { err = toOwner(err) }()
 	d, err := openRegDir(dir)
 	if err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func (w *World) IndexRegistryWith(ctx context.Context, dir string, opt IndexOpti
 	if err != nil {
 		return nil, err
 	}
-	res := &IndexResult{Dir: dir}
+	res = &IndexResult{Dir: dir}
 	state := &indexState{Packages: make(map[ident.Name]*packageState, len(names))}
 	looked := false // at an index that had changed since the last run
 	for i, name := range names {
@@ -304,6 +306,20 @@ func (d *regDir) describeArchive(ctx context.Context, name ident.Name, at archiv
 func describedRelease(a *cas.Artifact, published time.Time) registry.Release {
 	return registry.Release{Version: a.Version, Artifact: a.Version.String() + ".tgz", Size: a.Size, SHA256: a.SHA256, Tree: a.Tree,
 		Dependencies: a.Dependencies, Published: published.UTC().Format("2006-01-02T15:04:05Z")}
+}
+
+// toOwner gives an error of an archive the hint for whoever runs the registry, in place of the one for whoever installs from it.
+func toOwner(err error) error {
+	var mismatch *ident.MismatchError
+	switch {
+	case errors.As(err, &mismatch) && mismatch.What == "sha256":
+		return sources.WithHint(err, "what is published never changes: bring the published archive back, and publish the other one as a new version")
+	case mismatch != nil:
+		return sources.WithHint(err, "an archive stands at packages/NAME/VERSION.tgz of the name and version that its own openpackage.yml says: move it, or remove it")
+	case as[*archive.UnsafeError](err):
+		return sources.WithHint(err, "no client could install it: bring back what was published, or pack anew what never was")
+	}
+	return err
 }
 
 // DamagedIndexError is an index that cannot be read, and so not be made anew: it may say what no archive does.

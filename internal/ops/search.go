@@ -32,11 +32,6 @@ func (w *World) Search(ctx context.Context, term string) (*SearchResult, error) 
 	if err != nil {
 		return nil, err
 	}
-	for i := range failed {
-		if failed[i].Registry.Origin == config.BuiltIn {
-			failed[i].Err = &advised{failed[i].Err, sources.NoRegistryHint}
-		}
-	}
 	return &SearchResult{found, failed}, nil
 }
 

@@ -96,7 +96,7 @@ func (s *Source) open(ctx context.Context, path string, ref sources.Ref) (f *os.
 	}
 	root, err := os.OpenRoot(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, s.unavailable(&layoutError{fmt.Sprintf("there is no directory %s", s.dir), "check the path in config.yml; opkg registry init DIR makes a registry"})
+		return nil, 0, s.unavailable(sources.WithHint(fmt.Errorf("there is no directory %s", s.dir), noDirectoryHint))
 	}
 	if err != nil {
 		return nil, 0, s.unavailable(err)
@@ -122,20 +122,16 @@ func (s *Source) open(ctx context.Context, path string, ref sources.Ref) (f *os.
 
 // noRegistry says of a directory without packages what it is instead.
 func noRegistry(root *os.Root, dir string) error {
-	e := &layoutError{dir + " holds no packages directory", "check the path in config.yml; opkg registry init DIR makes a registry"}
+	hint := noDirectoryHint
 	for _, file := range []string{".git", "HEAD"} { // a checkout, or a bare repository
 		if _, err := root.Stat(file); err == nil {
-			e.hint = "it is a git repository: a registry in one has git: in place of file: in config.yml"
+			hint = "it is a git repository: a registry in one has git: in place of file: in config.yml"
 		}
 	}
-	return e
+	return sources.WithHint(fmt.Errorf("%s holds no packages directory", dir), hint)
 }
 
-// layoutError is a directory that is not what it should be.
-type layoutError struct{ text, hint string }
-
-func (e *layoutError) Error() string { return e.text }
-func (e *layoutError) Hint() string  { return e.hint }
+const noDirectoryHint = "check the path in config.yml; opkg registry init DIR makes a registry"
 
 func (s *Source) unavailable(err error) error {
 	return &sources.UnavailableError{Source: s.id, Err: err}

@@ -82,7 +82,7 @@ func refusesCommit(err error) bool {
 func (m *mirror) explain(err error) error {
 	id := ident.SourceID(m.url)
 	hint := func(text string) error {
-		return &sources.UnavailableError{Source: id, Err: &hinted{err, text}}
+		return &sources.UnavailableError{Source: id, Err: sources.WithHint(err, text)}
 	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -115,14 +115,6 @@ func (m *mirror) refused(status int, err error) error {
 	}
 	return m.creds.Refused(o, m.url, status)
 }
-
-type hinted struct {
-	error
-	hint string
-}
-
-func (e *hinted) Hint() string  { return e.hint }
-func (e *hinted) Unwrap() error { return e.error }
 
 func as[T error](err error) bool {
 	var t T

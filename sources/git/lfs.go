@@ -193,8 +193,8 @@ func (m *mirror) bringLarge(ctx context.Context, about string, pointers map[stri
 }
 
 func (m *mirror) withoutLarge(where string, err error) error {
-	return &sources.UnavailableError{Source: ident.SourceID(m.url), Err: &hinted{fmt.Errorf("%s is kept by git-LFS, which does not give it: %w", where, err),
-		"only a pointer to the file is in the repository: ask its owner to push the file to the host's LFS store, or to keep it in git"}}
+	return &sources.UnavailableError{Source: ident.SourceID(m.url), Err: sources.WithHint(fmt.Errorf("%s is kept by git-LFS, which does not give it: %w", where, err),
+		"only a pointer to the file is in the repository: ask its owner to push the file to the host's LFS store, or to keep it in git")}
 }
 
 // lfsClient speaks with the LFS server of a repository.

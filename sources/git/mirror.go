@@ -189,7 +189,7 @@ func (m *mirror) emit(text string) {
 }
 
 func (m *mirror) offline(what string) error {
-	return &sources.UnavailableError{Source: ident.SourceID(m.url), Err: &hinted{errors.New(what + ", and --offline forbids to ask for it"), "run the command once with the network"}}
+	return &sources.UnavailableError{Source: ident.SourceID(m.url), Err: sources.WithHint(errors.New(what+", and --offline forbids to ask for it"), "run the command once with the network")}
 }
 
 // need makes sure that a commit and its trees are in the mirror. ref, or "", led to it.
@@ -294,7 +294,7 @@ func (m *mirror) read(ctx context.Context, ids []string, f func(object) error) e
 		return err
 	})
 	if errors.Is(err, errMissing) {
-		return &sources.UnavailableError{Source: ident.SourceID(m.url), Err: &hinted{err, "remove " + m.host.opt.Dir + ", which is a cache, and run the command again"}}
+		return &sources.UnavailableError{Source: ident.SourceID(m.url), Err: sources.WithHint(err, "remove "+m.host.opt.Dir+", which is a cache, and run the command again")}
 	}
 	return err
 }

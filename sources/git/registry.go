@@ -98,7 +98,7 @@ func (r *Registry) newest(ctx context.Context) (*snapshot, error) {
 		if ref == "" {
 			what = "has no default branch"
 		}
-		return nil, &sources.UnavailableError{Source: r.id, Err: &hinted{fmt.Errorf("%s %s", r.mirror.url, what), branchHint(list)}}
+		return nil, &sources.UnavailableError{Source: r.id, Err: sources.WithHint(fmt.Errorf("%s %s", r.mirror.url, what), branchHint(list))}
 	}
 	if err := r.mirror.need(ctx, commit, ref); err != nil {
 		return nil, err

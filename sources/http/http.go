@@ -49,7 +49,7 @@ type Source struct {
 // in config.yml cannot mean, or the auth room's for credentials that cannot be read.
 func New(reg config.Registry, opt Options) (*Source, error) {
 	fault := func(file string, line int, err error) error {
-		return &config.Error{File: file, Line: line, Msg: fmt.Sprintf("registry %s: %v", reg.Source, err), HintText: hintOf(err)}
+		return &config.Error{File: file, Line: line, Msg: fmt.Sprintf("registry %s: %v", reg.Source, err), HintText: sources.HintOf(err)}
 	}
 	base, err := origin.ParseURL(reg.Source.URL())
 	if err != nil {
@@ -255,12 +255,4 @@ func freshness(h http.Header) (maxAge time.Duration, noStore bool) {
 		return 0, noStore
 	}
 	return min(time.Duration(min(lifetime-age, int64(MaxAge/time.Second)))*time.Second, MaxAge), noStore
-}
-
-func hintOf(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
 }
