@@ -102,6 +102,21 @@ func (c *Config) ByAlias(alias string) (Registry, bool) {
 	return Registry{}, false
 }
 
+// Mentions are the registries wherever they are named: as such, by scopes, and as mirrors.
+func (c *Config) Mentions() []*Registry {
+	all := make([]*Registry, 0, len(c.Registries)+len(c.Scopes)+len(c.Mirrors))
+	for i := range c.Registries {
+		all = append(all, &c.Registries[i])
+	}
+	for i := range c.Scopes {
+		all = append(all, &c.Scopes[i].Registry)
+	}
+	for i := range c.Mirrors {
+		all = append(all, &c.Mirrors[i].Registry)
+	}
+	return all
+}
+
 // MirrorOf finds where the packages of s are read from instead.
 func (c *Config) MirrorOf(s ident.SourceID) (Registry, bool) {
 	for _, m := range c.Mirrors {

@@ -45,7 +45,7 @@ func (c *Config) mergeRegistries(workspace, user []Registry) error {
 			continue
 		}
 		w := &c.Registries[i]
-		if !samePlace(*w, u) {
+		if !SamePlace(*w, u) {
 			return &Error{File: w.File, Line: w.Line, Column: w.column,
 				Msg:      fmt.Sprintf("registry %s is %s here, but your own %s:%d says %s", w.Alias, w.Source, u.File, u.Line, u.Source),
 				HintText: "a repository cannot change what your own file names: use another alias, or remove yours"}
@@ -79,7 +79,7 @@ func (c *Config) mergeScopes(workspace, user *File) error {
 			c.Scopes = append(c.Scopes, u)
 			continue
 		}
-		if w := c.Scopes[i]; !samePlace(w.Registry, u.Registry) {
+		if w := c.Scopes[i]; !SamePlace(w.Registry, u.Registry) {
 			return &Error{File: w.File, Line: w.Line, Column: w.column,
 				Msg:      fmt.Sprintf("scope %s is %s here, but your own %s:%d says %s", w.Scope, w.Registry.Source, u.File, u.Line, u.Registry.Source),
 				HintText: "a repository cannot change where your own file takes a scope from: agree with it, or remove yours"}
@@ -94,7 +94,7 @@ func (c *Config) mergeScopes(workspace, user *File) error {
 func resolve(s *Scope, among []Registry) error {
 	alias := s.Registry.Alias
 	for _, r := range among {
-		if alias != "" && r.Alias == alias || alias == "" && samePlace(r, s.Registry) {
+		if alias != "" && r.Alias == alias || alias == "" && SamePlace(r, s.Registry) {
 			s.Registry = r
 			return nil
 		}
@@ -114,8 +114,8 @@ func resolve(s *Scope, among []Registry) error {
 		Msg: fmt.Sprintf("scope %s is of registry %q, which is not configured", s.Scope, alias), HintText: hint}
 }
 
-// samePlace reports whether two registries are one: the same directory, however it is written, or the same URL.
-func samePlace(a, b Registry) bool {
+// SamePlace reports whether two registries are one: the same directory, however it is written, or the same URL.
+func SamePlace(a, b Registry) bool {
 	if a.Dir != "" || b.Dir != "" {
 		return a.Dir == b.Dir
 	}
@@ -126,16 +126,7 @@ func samePlace(a, b Registry) bool {
 // is reached. It refuses a source that would mean two directories, and settings that disagree.
 func (c *Config) share() error {
 	known := map[ident.SourceID]Registry{}
-	mentions := make([]*Registry, 0, len(c.Registries)+len(c.Scopes))
-	for i := range c.Registries {
-		mentions = append(mentions, &c.Registries[i])
-	}
-	for i := range c.Scopes {
-		mentions = append(mentions, &c.Scopes[i].Registry)
-	}
-	for i := range c.Mirrors {
-		mentions = append(mentions, &c.Mirrors[i].Registry)
-	}
+	mentions := c.Mentions()
 	for _, r := range mentions {
 		k, seen := known[r.Source]
 		switch {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/openpackage/opkg/config"
@@ -84,15 +83,9 @@ func (w *World) ShowConfig() (*ConfigView, error) {
 		return nil, err
 	}
 	view := &ConfigView{Config: cfg, Workspace: root, credentials: map[ident.SourceID]*auth.Credentials{}}
-	store, registries := w.credentials(), slices.Clone(cfg.Registries)
-	for _, s := range cfg.Scopes {
-		registries = append(registries, s.Registry)
-	}
-	for _, m := range cfg.Mirrors {
-		registries = append(registries, m.Registry)
-	}
-	for _, reg := range registries {
-		if view.credentials[reg.Source], err = store.For(reg); err != nil {
+	store := w.credentials()
+	for _, reg := range cfg.Mentions() {
+		if view.credentials[reg.Source], err = store.For(*reg); err != nil {
 			return nil, err
 		}
 	}

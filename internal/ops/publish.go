@@ -129,7 +129,7 @@ func (w *World) writable(reg config.Registry, to string) error {
 			return err
 		}
 		mine := func(r config.Registry) bool {
-			return r.Source == reg.Source || r.Dir == reg.Dir && r.Source.Kind() == ident.GitRegistry
+			return r.Source.Kind() == ident.GitRegistry && config.SamePlace(r, reg)
 		}
 		if !slices.ContainsFunc(own.Registries, mine) {
 			return &PackageError{Path: shown(reg), Reason: "it is a repository on this machine that the workspace's config.yml alone names, and its hooks would run",

@@ -3,7 +3,6 @@ package ops
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -49,12 +48,9 @@ func (w *World) credentials() *auth.Store {
 
 // gitHost keeps the mirrors of git repositories.
 func (w *World) gitHost(cfg *config.Config) *git.Host {
-	registries := slices.Clone(cfg.Registries)
-	for _, s := range cfg.Scopes {
-		registries = append(registries, s.Registry)
-	}
-	for _, m := range cfg.Mirrors {
-		registries = append(registries, m.Registry)
+	var registries []config.Registry
+	for _, r := range cfg.Mentions() {
+		registries = append(registries, *r)
 	}
 	noSystem := w.Env != nil && w.Env("OPKG_GIT") == "go-git"
 	return git.New(git.Options{Dir: w.MirrorDir(), Environ: w.Environ, Registries: registries, Auth: w.credentials(), Client: w.httpClient(nil), Offline: w.Offline, NoSystem: noSystem, Observer: w.Observer})
