@@ -20,7 +20,6 @@ import (
 	"github.com/openpackage/opkg/lock"
 	"github.com/openpackage/opkg/materialize"
 	"github.com/openpackage/opkg/sources"
-	"github.com/openpackage/opkg/sources/git"
 	"github.com/openpackage/opkg/sources/http"
 )
 
@@ -211,12 +210,13 @@ func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Fin
 		}
 	}
 	found := make([][]Finding, len(registries))
-	over, host := w.overHTTP(cfg, nil), w.gitHost(cfg)
+	host := w.gitHost(cfg)
+	all := w.registries(cfg, host)
 	g := errgroup.Group{}
 	g.SetLimit(fetchParallel)
 	for i, reg := range registries {
 		g.Go(func() error {
-			found[i] = w.examineRegistry(ctx, reg, over, host, cfg)
+			found[i] = w.examineRegistry(ctx, reg, all)
 			for j := range found[i] {
 				if f := &found[i][j]; f.Verdict == Wrong && reg.Origin == config.BuiltIn {
 					f.Hint = sources.NoRegistryHint
@@ -233,9 +233,9 @@ func (w *World) examineRegistries(ctx context.Context, cfg *config.Config) []Fin
 	return append(out, Finding{"git", Fine, host.Engine(ctx), ""})
 }
 
-func (w *World) examineRegistry(ctx context.Context, reg config.Registry, over http.Options, host *git.Host, cfg *config.Config) []Finding {
+func (w *World) examineRegistry(ctx context.Context, reg config.Registry, all *registries) []Finding {
 	topic := "registry " + reg.Alias
-	if mirror, ok := cfg.MirrorOf(reg.Source); ok {
+	if mirror, ok := all.cfg.MirrorOf(reg.Source); ok {
 		topic, reg = topic+" (its mirror)", mirror
 	}
 	switch reg.Source.Kind() {
@@ -246,14 +246,14 @@ func (w *World) examineRegistry(ctx context.Context, reg config.Registry, over h
 		}
 		return []Finding{{topic, Fine, fmt.Sprintf("%s, %s", reg.Source, count(len(names), "package")), ""}}
 	case ident.StaticHTTP:
-		src, err := http.New(reg, over)
+		src, err := all.overHTTP(reg)
 		if err != nil {
 			return []Finding{problem(topic, err)}
 		}
 		defer func() { _ = src.Close() }()
 		return w.examineHTTP(ctx, topic, reg, src)
 	}
-	src, err := w.registries(cfg, host).open(true)(reg)
+	src, err := all.open(true)(reg)
 	if err == nil && !w.Offline {
 		_, err = src.List(ctx, "opkg-doctor")
 	}

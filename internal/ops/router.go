@@ -66,7 +66,7 @@ type registries struct {
 	busy  atomic.Pointer[cas.Store] // what is fetched goes there; nil: nothing is fetched
 
 	mu   sync.Mutex
-	over *http.Options // nil: none over HTTP was opened
+	over *http.Options // what those over HTTP share: one client, and one holder of secrets; nil: none was opened
 	http map[ident.SourceID]*http.Source
 }
 
@@ -118,11 +118,11 @@ func (o *registries) overHTTP(reg config.Registry) (*http.Source, error) {
 		return src, nil
 	}
 	if o.over == nil {
-		over := o.world.overHTTP(o.cfg, func() bool {
+		busy := func() bool {
 			store := o.busy.Load()
 			return store != nil && store.Busy()
-		})
-		o.over = &over
+		}
+		o.over = &http.Options{Client: o.world.httpClient(busy), Auth: o.world.credentials(), ArtifactHosts: o.cfg.ArtifactHosts}
 	}
 	src, err := http.New(reg, *o.over)
 	if err == nil {
@@ -134,15 +134,6 @@ func (o *registries) overHTTP(reg config.Registry) (*http.Source, error) {
 // httpClient makes a client. busy reports that what is fetched already keeps this machine busy; nil: it does not.
 func (w *World) httpClient(busy func() bool) *transport.Client {
 	return transport.New(transport.Options{UserAgent: w.Agent, Env: w.Env, Observer: w.Observer, Busy: busy, Now: w.Now})
-}
-
-// overHTTP is what registries over HTTP share: one client, and one holder of secrets.
-func (w *World) overHTTP(cfg *config.Config, busy func() bool) http.Options {
-	return http.Options{
-		Client:        w.httpClient(busy),
-		Auth:          w.credentials(),
-		ArtifactHosts: cfg.ArtifactHosts,
-	}
 }
 
 // netrcFile is where curl and git look too: $NETRC, or .netrc in the home directory.
