@@ -159,20 +159,14 @@ func (w *World) checkDotDir(root string) error {
 	if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
 		return nil
 	}
-	real, err := filepath.EvalSymlinks(dot)
-	if errors.Is(err, fs.ErrNotExist) {
+	_, out, err := follow(root, dot)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return &FileError{w.show(dot), "it is a link to nothing"}
-	}
-	if err != nil {
-		return err
-	}
-	if root, err = filepath.EvalSymlinks(root); err != nil {
-		return err
-	}
-	if rel, err := filepath.Rel(root, real); err != nil || !filepath.IsLocal(rel) {
+	case err == nil && out:
 		return &FileError{w.show(dot), "it is a link out of the workspace, where opkg would write what others read"}
 	}
-	return nil
+	return err
 }
 
 // LoadConfig merges the workspace's config.yml (root "" for none) and the user's.
@@ -309,17 +303,26 @@ func readCommitted(root, path string) ([]byte, error) {
 	if fi.Mode()&fs.ModeSymlink == 0 {
 		return readRegular(path, fi)
 	}
-	real, err := filepath.EvalSymlinks(path)
+	real, out, err := follow(root, path)
 	if err != nil {
 		return nil, err
 	}
-	if root, err = filepath.EvalSymlinks(root); err != nil {
-		return nil, err
-	}
-	if rel, err := filepath.Rel(root, real); (err != nil || !filepath.IsLocal(rel)) && filepath.Base(real) != filepath.Base(path) {
+	if out && filepath.Base(real) != filepath.Base(path) {
 		return nil, &FileError{path, "it is a link out of its directory, to a file of another name"}
 	}
 	return readUserFile(real)
+}
+
+// follow says where the link at path leads, and whether that is out of the directory root.
+func follow(root, path string) (real string, out bool, err error) {
+	if real, err = filepath.EvalSymlinks(path); err != nil {
+		return "", false, err
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return "", false, err
+	}
+	rel, err := filepath.Rel(root, real)
+	return real, err != nil || !filepath.IsLocal(rel), nil
 }
 
 // readUserFile reads a file of the user's, bounded.
