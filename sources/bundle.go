@@ -178,10 +178,7 @@ func (k *kept) indexed() map[string]string {
 
 // agrees reports whether ix has all versions that were seen before, as they were, and yanked those that were.
 func (k *kept) agrees(ix *registry.Index) bool {
-	now := make(map[string]*registry.Release, len(ix.Releases))
-	for i := range ix.Releases {
-		now[ix.Releases[i].Version.String()] = &ix.Releases[i]
-	}
+	now := byVersion(ix)
 	for v := range k.Gone {
 		if now[v] != nil {
 			return false

@@ -229,18 +229,15 @@ func (c *Cached) take(name ident.Name, old *kept, doc *Document) (*registry.Inde
 
 // compare returns the versions that were there once and are not in ix, with their digests. What a bundle said alone accuses nobody.
 func (c *Cached) compare(name ident.Name, old *kept, ix *registry.Index) (gone map[string]string, err error) {
-	now := make(map[string]ident.SHA256, len(ix.Releases))
-	for _, r := range ix.Releases {
-		now[r.Version.String()] = r.SHA256
-	}
+	now := byVersion(ix)
 	check := func(v, was string) (vanished bool, err error) {
-		is, there := now[v]
-		if !there || is.String() == was {
-			return !there, nil
+		is := now[v]
+		if is == nil || is.SHA256.String() == was {
+			return is == nil, nil
 		}
 		version, _ := ident.ParseVersion(v)
 		return false, &ChangedError{MismatchError: &ident.MismatchError{Name: name, Version: version, Source: string(c.ID()), What: "sha256",
-			Want: was + " (as seen before)", Got: is.String()}}
+			Want: was + " (as seen before)", Got: is.SHA256.String()}}
 	}
 	gone = map[string]string{}
 	for v, was := range old.Gone {
@@ -277,6 +274,15 @@ func (c *Cached) compare(name ident.Name, old *kept, ix *registry.Index) (gone m
 		c.warn(fmt.Sprintf("%s%s had %s %s otherwise than the index of the package, which counts", c.ID(), registry.BundlePath, name, strings.Join(doubted, ", ")))
 	}
 	return gone, nil
+}
+
+// byVersion are the releases of an index; a version that is not there is nil.
+func byVersion(ix *registry.Index) map[string]*registry.Release {
+	m := make(map[string]*registry.Release, len(ix.Releases))
+	for i := range ix.Releases {
+		m[ix.Releases[i].Version.String()] = &ix.Releases[i]
+	}
+	return m
 }
 
 func (c *Cached) warn(text string) {
