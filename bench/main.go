@@ -132,14 +132,12 @@ func run(ctx context.Context, c config) error {
 	if out, err := exec.CommandContext(ctx, c.opkg, "registry", "index", corpus).CombinedOutput(); err != nil {
 		return fmt.Errorf("index the corpus: %w\n%s", err, out)
 	}
+	bundle := registry.BundlePath
 	if c.each {
-		if err := os.Remove(filepath.Join(corpus, registry.BundlePath)); err != nil {
+		if err := os.Remove(filepath.Join(corpus, bundle)); err != nil {
 			return err
 		}
-	}
-	bundle := "indexes.gz"
-	if c.each {
-		bundle = "no indexes.gz"
+		bundle = "no " + bundle
 	}
 	fmt.Printf("packages: %d, deep: %d, files: %d; rounds: %d; %s; %s\n", c.packages, c.depth, files, c.rounds, srv.describe(c.latency, c.http1), bundle)
 	subjects := startPeers(c, srv)

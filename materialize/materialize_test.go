@@ -212,13 +212,19 @@ func TestTouchedIsKept(t *testing.T) {
 	}
 }
 
+// loseStore gives the shelf a store that remembers nothing.
+func (sh *shelf) loseStore(t *testing.T) {
+	t.Helper()
+	mustDo(t, os.RemoveAll(sh.store.Dir()))
+	sh.store = openStore(t, sh.store.Dir())
+	sh.target = New(sh.dir, sh.store, Options{})
+}
+
 // TestTargetIsEnough holds that what stands is kept when the store is lost.
 func TestTargetIsEnough(t *testing.T) {
 	sh := newShelf(t)
 	sh.sync(t)
-	mustDo(t, os.RemoveAll(sh.store.Dir()))
-	sh.store = openStore(t, sh.store.Dir())
-	sh.target = New(sh.dir, sh.store, Options{})
+	sh.loseStore(t)
 	if got := actions(sh.plan(t)); !slices.Equal(got, []Action{Adopt, Adopt, Adopt}) {
 		t.Fatalf("plan %v", got)
 	}
@@ -522,9 +528,7 @@ func TestFaultsAreHealed(t *testing.T) {
 func TestAdoptAsMade(t *testing.T) {
 	sh := newShelf(t)
 	sh.sync(t)
-	mustDo(t, os.RemoveAll(sh.store.Dir()))
-	sh.store = openStore(t, sh.store.Dir())
-	sh.target = New(sh.dir, sh.store, Options{})
+	sh.loseStore(t)
 	now := time.Now()
 	mustDo(t, os.Chtimes(sh.path("@team", "bare", "0.1.0"), now, now))
 	sh.sync(t)

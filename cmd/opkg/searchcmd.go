@@ -269,7 +269,7 @@ func versionTexts(releases []registry.Release) []string {
 		r := &releases[i]
 		text := r.Version.String()
 		if r.Yanked {
-			text += " " + "(" + ops.YankedText(r.YankReason) + ")"
+			text += " (" + ops.YankedText(r.YankReason) + ")"
 		}
 		out = append(out, text)
 	}
